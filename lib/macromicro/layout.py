@@ -1,0 +1,145 @@
+"""Where every output of a study lies.
+
+The Snakefile and the notebooks ask the same `Layout`, so a path is written down once. Every method also accepts
+Snakemake wildcards (`layout.dataset("{strategy}", "{dataset}")`).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Nearest folder at or above `start` (default: the working directory) that holds `params/` and `notebooks/`.
+
+    Raises FileNotFoundError if there is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / "params").is_dir() and (folder / "notebooks").is_dir():
+            return folder
+    raise FileNotFoundError(f"no folder with params/ and notebooks/ at or above {here}: run inside the repository")
+
+
+@contextmanager
+def write_aside(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` (file or folder) and move it to `path` when the block succeeds.
+
+    On an exception nothing is left at `path` that was not there before, and the temporary path is kept out of the way
+    under a name that no stage reads.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    yield aside
+    if aside.is_dir() and path.is_dir():
+        old = path.with_name(f".{path.name}.{os.getpid()}.old")
+        path.rename(old)
+        aside.rename(path)
+        _remove_folder(old)
+    else:
+        aside.replace(path)
+
+
+def _remove_folder(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of one study under `root` (usually `outputs/<study>`)."""
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        """The resolved params of the last run."""
+        return self.root / "params.yaml"
+
+    @property
+    def samples(self) -> Path:
+        """Samples that the study may select from: id, instruction, response, source, licence."""
+        return self.root / "corpus" / "samples.parquet"
+
+    @property
+    def held_out(self) -> Path:
+        """Samples kept out of the study, on which a base model is trained."""
+        return self.root / "corpus" / "held_out.parquet"
+
+    @property
+    def prompts(self) -> Path:
+        """Evaluation prompts with reference responses: id, instruction, response."""
+        return self.root / "corpus" / "prompts.parquet"
+
+    @property
+    def corpus_report(self) -> Path:
+        """What reading the corpus dropped and kept (JSON)."""
+        return self.root / "corpus" / "report.json"
+
+    @property
+    def responded(self) -> Path:
+        """The samples with the responses that the study uses."""
+        return self.root / "respond" / "samples.parquet"
+
+    @property
+    def base_model(self) -> Path:
+        """The base model as an ordinary checkpoint, with tokenizer and chat template."""
+        return self.root / "base_model"
+
+    @property
+    def embeddings(self) -> Path:
+        """Cache of text embeddings, keyed by content and model; safe to delete."""
+        return self.root / "embeddings"
+
+    @property
+    def results(self) -> Path:
+        """Tables behind the figures of the book."""
+        return self.root / "results"
+
+    def types(self, strategy: str) -> Path:
+        """The type matrix of a strategy such as `response-micro`."""
+        return self.root / "types" / f"{strategy}.npz"
+
+    def dataset(self, strategy: str, dataset: str) -> Path:
+        """One selected dataset: id, instruction, response."""
+        return self.root / "datasets" / strategy / f"{dataset}.parquet"
+
+    def levels(self, strategy: str) -> Path:
+        """A row per dataset of the strategy: size, level, seed, k, pool size, coverage, evenness, lengths."""
+        return self.root / "datasets" / strategy / "levels.parquet"
+
+    def metrics(self, strategy: str) -> Path:
+        """The diversity metrics of every dataset of the strategy, for both parts."""
+        return self.root / "datasets" / strategy / "metrics.parquet"
+
+    def model(self, strategy: str, dataset: str) -> Path:
+        """The model fine-tuned on a dataset: a full checkpoint or a LoRA adapter."""
+        return self.root / "models" / strategy / dataset
+
+    def answers(self, strategy: str) -> Path:
+        """Answers of all models of a strategy, and the likelihood of the references."""
+        return self.root / "answers" / f"{strategy}.parquet"
+
+    def verdicts(self, strategy: str) -> Path:
+        """One verdict per model and prompt, against the baseline."""
+        return self.root / "verdicts" / f"{strategy}.parquet"
+
+    def scores(self, strategy: str) -> Path:
+        """One score with interval per model."""
+        return self.root / "verdicts" / f"{strategy}-scores.parquet"
+
+    def notebook(self, stage: str, cell: str = "") -> Path:
+        """The executed notebook of a stage, or of one cell of its grid."""
+        return self.root / "notebooks" / stage / f"{cell or stage}.ipynb"
+
+    def log(self, stage: str, cell: str = "") -> Path:
+        """The notebook while it runs, and after it failed."""
+        return self.root / "logs" / stage / f"{cell or stage}.ipynb"
+
+    def manifest(self, stage: str, cell: str = "") -> Path:
+        """Provenance of a stage or cell (JSON)."""
+        return self.root / "manifests" / stage / f"{cell or stage}.json"

