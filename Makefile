@@ -1,0 +1,71 @@
+# `make report` gives the finished book, `make test` passes the tests; each makes the environment if it is not there.
+
+PYTHON ?= python3.11
+PRESET ?= smoke
+CORPUS ?=
+CORES ?= 2
+VENV ?= .venv
+
+# Inside an activated conda environment made from environment.yml, that one is used.
+ifeq ($(CONDA_DEFAULT_ENV),macromicro)
+BIN := $(CONDA_PREFIX)/bin
+INSTALLED :=
+else
+BIN := $(abspath $(VENV))/bin
+INSTALLED := $(VENV)/.installed
+endif
+SYSTEM_PATH := $(PATH)
+export PATH := $(BIN):$(PATH)
+
+STUDY := --config preset='$(PRESET)' $(if $(CORPUS),corpus='$(CORPUS)')
+BOOK := --preset '$(PRESET)' $(if $(CORPUS),--corpus '$(CORPUS)')
+
+.PHONY: help environment report book test check format lab lock
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@echo
+	@echo "Variables: PRESET=smoke (a file of params/, or a path), CORPUS=my.jsonl (a corpus file), CORES=2, PYTHON=python3.11"
+
+report: $(INSTALLED) ## Run the study and build its book: make report [PRESET=smoke] [CORPUS=FILE] [CORES=2]
+	snakemake --cores $(CORES) $(STUDY)
+	python -m macromicro.book $(BOOK)
+
+book: $(INSTALLED) ## Build the book again from the outputs that are there
+	python -m macromicro.book $(BOOK)
+
+test: $(INSTALLED) ## Run the tests
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) -q --durations=10
+
+check: $(INSTALLED) ## Lint, formatting, types, and that notebooks hold no outputs
+	ruff check .
+	ruff format --check .
+	mypy
+	nbstripout --verify $(wildcard notebooks/*.ipynb)
+
+format: $(INSTALLED) ## Format the code and strip notebooks of their outputs
+	ruff check --fix .
+	ruff format .
+	nbstripout $(wildcard notebooks/*.ipynb)
+
+lab: $(INSTALLED) ## Open JupyterLab on the notebooks
+	jupyter lab notebooks
+
+environment: $(INSTALLED) ## Create the environment in .venv
+
+lock: $(INSTALLED) ## Write requirements.lock from what is installed
+	pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f > $(VENV)/freeze.txt
+	grep '^#' requirements.lock > $(VENV)/lock.txt
+	grep '^torch==' $(VENV)/freeze.txt >> $(VENV)/lock.txt
+	grep -v -e '^torch==' -e '^#' $(VENV)/freeze.txt >> $(VENV)/lock.txt
+	mv $(VENV)/lock.txt requirements.lock
+
+# torch first: pip then finds its requirement met and takes no other build. The stamp is written only on success.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@PATH='$(SYSTEM_PATH)' command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or give PYTHON=..." >&2; exit 1; }
+	PATH='$(SYSTEM_PATH)' $(PYTHON) -m venv $(VENV)
+	python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
+	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
