@@ -23,9 +23,9 @@ from macromicro.layout import find_root, write_aside
 from macromicro.params import Study
 
 PACKAGES = (
-    "macromicro numpy scipy pandas pyarrow scikit-learn hdbscan numba torch transformers tokenizers trl peft datasets "
-    "sentence-transformers papermill snakemake"
-).split()
+    *("macromicro", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "hdbscan", "numba", "torch", "transformers"),
+    *("tokenizers", "trl", "peft", "datasets", "sentence-transformers", "papermill", "snakemake"),
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Run:
         Raises FileNotFoundError if one of them is not there.
         """
         root = self.study.out.root
-        manifest = {
+        manifest: dict[str, Any] = {
             "stage": self.stage,
             "cell": self.cell,
             "params": self.study.model_dump(),

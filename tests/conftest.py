@@ -1,0 +1,59 @@
+"""A small study for tests that run the real thing."""
+
+import inspect
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from macromicro.layout import find_root
+
+MODULES = "argparse ast asyncio collections csv datetime decimal email functools heapq inspect json logging".split()
+MODULES += "math os pathlib pickle random re shutil socket sqlite3 statistics string subprocess threading".split()
+
+TINY = {
+    "study": "tiny",
+    "description": "Every stage on a grid of two datasets.",
+    "base_model": {
+        "vocab_size": 400,
+        "hidden_size": 32,
+        "n_layers": 1,
+        "n_heads": 2,
+        "context_length": 128,
+        "n_tokens": 20_000,
+        "batch_tokens": 1024,
+    },
+    "corpus": {"source": "file", "path": "corpus.jsonl", "base_model_share": 0.3, "n_eval": 10},
+    "topics": {"min_cluster_size": 5, "min_samples": 2},
+    "tags": {"min_count": 3, "min_support": 5},
+    "tokens": {"low": 3, "high": 200},
+    "select": {"parts": ["response"], "granularities": ["micro"], "levels": [0, 100], "sizes": [40]},
+    "finetune": {"max_tokens": 128},
+    "answer": {"max_new_tokens": 4},
+}
+
+
+def documented(module: str) -> list[dict[str, str]]:
+    """Instruction and response of every documented public name of a standard-library module."""
+    names = vars(__import__(module)).items()
+    found = {name: inspect.getdoc(value) for name, value in names if callable(value) and not name.startswith("_")}
+    return [
+        {"instruction": f"What does {module}.{name} do?", "response": text[:400]}
+        for name, text in sorted(found.items())
+        if text and not text.startswith("Built-in")
+    ]
+
+
+@pytest.fixture
+def tiny_study(tmp_path: Path) -> Path:
+    """A working folder with Snakefile, notebooks, library, a corpus file and the preset `tiny`."""
+    root = find_root()
+    shutil.copy(root / "Snakefile", tmp_path)
+    shutil.copytree(root / "notebooks", tmp_path / "notebooks")
+    shutil.copytree(root / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (tmp_path / "params").mkdir()
+    (tmp_path / "params" / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    samples = [sample for module in MODULES for sample in documented(module)]
+    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    return tmp_path
