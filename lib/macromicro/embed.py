@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from macromicro.encoders import batches
 from macromicro.layout import write_aside
-from macromicro.tokens import batches
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -83,7 +83,8 @@ def load_encoder(model: str, max_tokens: int, dtype: Literal["float32", "bfloat1
         encoder = SentenceTransformer(where, model_kwargs={"dtype": getattr(torch, dtype)})
     except (OSError, ValueError) as error:
         raise ValueError(f"embed.model={model!r} cannot be loaded: {str(error).splitlines()[0]}") from error
-    positions = getattr(encoder[0].auto_model.config, "max_position_embeddings", max_tokens)
+    transformer: Any = encoder[0]
+    positions = getattr(transformer.auto_model.config, "max_position_embeddings", max_tokens)
     if max_tokens > positions:
         raise ValueError(f"embed.max_tokens={max_tokens} must be at most the {positions} positions of {model!r}")
     encoder.max_seq_length = max_tokens

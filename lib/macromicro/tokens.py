@@ -1,25 +1,22 @@
-"""Micro: the tokens of every text, in the tokenizer of the language model itself or in words.
+"""Micro: the tokens of every text, and the band of corpus counts whose tokens count as types.
 
-Texts may be any iterable of str or a pyarrow array (for example a streamed Parquet column): they are tokenised batch
+Texts may be any iterable of str or a pyarrow array (for example a column of a Parquet file): they are tokenised batch
 by batch, and at no time are all of them Python objects at once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
+import pandas as pd
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, vstack
 
-from macromicro.types import text_array
+from macromicro.encoders import BATCH_SIZE, Texts, TokenEncoder, Unit, WordEncoder, batches, readable
+from macromicro.types import TypeMatrix, text_array
 
-Unit = Literal["token", "word"]
-Texts: TypeAlias = Iterable[str]
-BATCH_SIZE = 1024
-NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
+BANDS = ("low", "mid", "high")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +45,7 @@ def tokenize(texts: Texts, tokenizer: Any, *, unit: Unit = "token", batch_size: 
 
     Parameters: tokenizer, a fast tokenizer of transformers or a `tokenizers.Tokenizer`; None with unit `word`, which
     takes lower-cased runs of letters, digits and underscores. batch_size, texts that are Python objects at once.
-    Raises ValueError if there is no fast tokenizer or a text is missing.
+    Raises ValueError if there is no fast tokenizer or a text is not a str.
     """
     encode = WordEncoder() if unit == "word" else TokenEncoder(tokenizer)
     parts = [encode(batch) for batch in batches(texts, batch_size)]
@@ -57,76 +54,137 @@ def tokenize(texts: Texts, tokenizer: Any, *, unit: Unit = "token", batch_size: 
     return TokenizedTexts(tokens, np.cumsum(lengths), encode.vocabulary)
 
 
-def batches(texts: Texts, batch_size: int) -> Iterator[list[str]]:
-    """Lists of at most `batch_size` texts; a pyarrow array is converted one batch at a time.
+@dataclass(frozen=True, eq=False)
+class TokenCounts:
+    """What one pass over the texts leaves: enough for any band, and for adding up shards.
 
-    Raises ValueError naming the row if a text is missing or not a str.
+    Attributes
+    ----------
+    ids : object array of str, shape (n_texts,), in the order of the texts.
+    presence : csr_array of uint8 ones, shape (n_texts, n_vocabulary): which tokens each text holds.
+    counts : int64, shape (n_vocabulary,), occurrences of each token in all texts.
+    vocabulary : object array of str, shape (n_vocabulary,).
     """
-    if isinstance(texts, pa.Array | pa.ChunkedArray):
-        chunks: Iterator[list[str]] = (
-            texts.slice(start, batch_size).to_pylist() for start in range(0, len(texts), batch_size)
-        )
-    else:
-        rest: Iterator[str] = iter(texts)
-        chunks = iter(lambda: list(islice(rest, batch_size)), [])
-    start = 0
-    for chunk in chunks:
-        for row, text in enumerate(chunk, start):
-            if not isinstance(text, str):
-                raise ValueError(f"every text must be a str, but text {row} is {text!r}")
-        start += len(chunk)
-        yield chunk
+
+    ids: NDArray[np.object_]
+    presence: csr_array
+    counts: NDArray[np.int64]
+    vocabulary: NDArray[np.object_]
 
 
-class TokenEncoder:
-    """Batches of texts to token numbers, on a copy of a fast tokenizer that neither truncates nor pads."""
+def annotate_tokens(
+    ids: Iterable[str], texts: Texts, tokenizer: Any, *, low: int, high: int, unit: Unit = "token"
+) -> TypeMatrix:
+    """Type matrix of the mid-band tokens: those with `low` to `high` occurrences (inclusive) in all texts.
 
-    def __init__(self, tokenizer: Any) -> None:
-        from tokenizers import Tokenizer
-
-        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-        if not isinstance(backend, Tokenizer):
-            raise ValueError(f"unit='token' needs a fast tokenizer, not {type(tokenizer).__name__}")
-        self._backend = Tokenizer.from_str(backend.to_str())
-        self._backend.no_truncation()
-        self._backend.no_padding()
-        self._backend.encode_special_tokens = True
-
-    def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Token numbers of the texts of a batch, end to end, and the length of each."""
-        encodings = self._backend.encode_batch_fast(batch, add_special_tokens=False)
-        parts = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
-        return np.concatenate(parts), np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
-
-    @property
-    def vocabulary(self) -> NDArray[np.object_]:
-        """The token of each number, as the tokenizer writes it; numbers without a token get a name of their own."""
-        numbers = self._backend.get_vocab(with_added_tokens=True)
-        vocabulary = text_array(f"<unused {number}>" for number in range(max(numbers.values(), default=-1) + 1))
-        vocabulary[list(numbers.values())] = list(numbers)
-        return vocabulary
+    Source: section on token bands of arXiv 2505.24768 (10 to 500 occurrences). Raises as `tokenize` and `band_types`.
+    """
+    return band_types(count_tokens(ids, texts, tokenizer, unit=unit), low=low, high=high)
 
 
-class WordEncoder:
-    """Batches of texts to word numbers, given in the order in which words are first met."""
+def count_tokens(
+    ids: Iterable[str], texts: Texts, tokenizer: Any, *, unit: Unit = "token", batch_size: int = BATCH_SIZE
+) -> TokenCounts:
+    """Occurrences of every token, and which tokens each text holds, in one pass over the texts.
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, int] = {}
+    Parameters: as `tokenize`; ids, one per text. Raises ValueError if there are not as many ids as texts.
+    """
+    encode = WordEncoder() if unit == "word" else TokenEncoder(tokenizer)
+    counts = np.zeros(0, dtype=np.int64)
+    indices, lengths = [np.empty(0, dtype=np.int32)], [np.zeros(1, dtype=np.int64)]
+    for batch in batches(texts, batch_size):
+        tokens, n_tokens = encode(batch)
+        counts = _add(counts, np.bincount(tokens))
+        offsets = np.concatenate([[0], np.cumsum(n_tokens)])
+        held = csr_array((np.ones(len(tokens), dtype=np.uint8), tokens, offsets), shape=(len(batch), len(counts)))
+        held.sum_duplicates()
+        indices.append(held.indices.astype(np.int32, copy=False))
+        lengths.append(np.diff(held.indptr).astype(np.int64))
+    vocabulary, names = encode.vocabulary, text_array(ids)
+    columns, indptr = np.concatenate(indices), np.cumsum(np.concatenate(lengths))
+    if len(names) != len(indptr) - 1:
+        raise ValueError(f"there must be one id per text, but there are {len(names)} ids and {len(indptr) - 1} texts")
+    data = np.ones(len(columns), dtype=np.uint8)
+    presence = csr_array((data, columns, indptr), shape=(len(names), len(vocabulary)))
+    return TokenCounts(names, presence, _add(counts, np.zeros(len(vocabulary), dtype=np.int64)), vocabulary)
 
-    def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Word numbers of the texts of a batch, end to end, and the length of each."""
-        words = pc.split_pattern_regex(pc.utf8_lower(pa.array(batch, type=pa.string())), NOT_IN_WORDS)
-        kept = pc.not_equal(words.values, "")
-        starts = np.concatenate([[0], np.cumsum(kept.to_numpy(zero_copy_only=False), dtype=np.int64)])
-        lengths = np.diff(starts[words.offsets.to_numpy()])
-        coded = words.values.filter(kept).dictionary_encode()
-        known = self._numbers
-        numbers = np.array(
-            [known.setdefault(word, len(known)) for word in coded.dictionary.to_pylist()], dtype=np.int32
-        )
-        return numbers[coded.indices.to_numpy()], lengths
 
-    @property
-    def vocabulary(self) -> NDArray[np.object_]:
-        """The word of each number."""
-        return text_array(self._numbers)
+def merge_counts(shards: Sequence[TokenCounts]) -> TokenCounts:
+    """The counts of all shards together, as if their texts had been counted in one pass.
+
+    Works on shards with different vocabularies too (words): the merged vocabulary is sorted then.
+    Raises ValueError if there is no shard.
+    """
+    if not shards:
+        raise ValueError("merge_counts needs at least one shard")
+    vocabulary = shards[0].vocabulary
+    if not all(np.array_equal(vocabulary, shard.vocabulary) for shard in shards):
+        vocabulary = np.unique(np.concatenate([shard.vocabulary for shard in shards]))
+    counts = np.zeros(len(vocabulary), dtype=np.int64)
+    parts = []
+    for shard in shards:
+        same = vocabulary is shards[0].vocabulary
+        places = np.arange(len(vocabulary)) if same else np.searchsorted(vocabulary, shard.vocabulary)
+        counts[places] += shard.counts
+        held = shard.presence
+        shape = (held.shape[0], len(vocabulary))
+        parts.append(csr_array((held.data, places[held.indices].astype(np.int32), held.indptr), shape=shape))
+    ids = np.concatenate([shard.ids for shard in shards])
+    return TokenCounts(ids, csr_array(vstack(parts, format="csr")), counts, vocabulary)
+
+
+def band_types(counts: TokenCounts, *, low: int, high: int) -> TypeMatrix:
+    """Type matrix of the tokens with `low` to `high` occurrences; rows sorted by id, columns by token.
+
+    The report says how many distinct tokens and occurrences lie in each band, and what share of them.
+    Raises ValueError if `low` is above `high` or an id is repeated.
+    """
+    if low > high:
+        raise ValueError(f"low={low} must be at most high={high}")
+    mid = np.flatnonzero((counts.counts >= low) & (counts.counts <= high) & (counts.counts > 0))
+    mid = mid[np.argsort(counts.vocabulary[mid], kind="stable")]
+    column = np.full(len(counts.vocabulary), -1, dtype=np.int32)
+    column[mid] = np.arange(len(mid))
+    columns = column[counts.presence.indices]
+    kept = columns >= 0
+    indptr = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])[counts.presence.indptr]
+    order = np.argsort(counts.ids, kind="stable")
+    shape = (len(counts.ids), len(mid))
+    matrix = csr_array(csr_array((counts.presence.data[kept], columns[kept], indptr), shape=shape)[order])
+    matrix.sort_indices()
+    bands = band_table(counts, low=low, high=high).set_index("band")
+    report = {"low": low, "high": high, "bands": bands.round(6).to_dict("index"), "n_tokens": int(counts.counts.sum())}
+    return TypeMatrix(matrix, counts.ids[order], counts.vocabulary[mid], report)
+
+
+def band_table(counts: TokenCounts, *, low: int, high: int) -> pd.DataFrame:
+    """A row per band: distinct tokens, occurrences, share of all occurrences."""
+    present = counts.counts[counts.counts > 0]
+    band = (present >= low).astype(int) + (present > high)
+    occurrences = np.bincount(band, weights=present, minlength=3).astype(np.int64)
+    return pd.DataFrame(
+        {
+            "band": BANDS,
+            "n_distinct": np.bincount(band, minlength=3),
+            "n_occurrences": occurrences,
+            "share": occurrences / max(occurrences.sum(), 1),
+        }
+    )
+
+
+def count_curve(counts: TokenCounts, tokenizer: Any, *, low: int, high: int) -> pd.DataFrame:
+    """A row per distinct token, most frequent first: rank, token (readable), count, band. Ties are sorted by token."""
+    present = np.flatnonzero(counts.counts)
+    order = present[np.lexsort((counts.vocabulary[present], -counts.counts[present]))]
+    count = counts.counts[order]
+    band = np.array(BANDS, dtype=object)[(count >= low).astype(int) + (count > high)]
+    tokens = readable(counts.vocabulary[order], tokenizer)
+    return pd.DataFrame({"rank": np.arange(1, len(order) + 1), "token": tokens, "count": count, "band": band})
+
+
+def _add(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Sum of two count arrays, the shorter one padded with zeros."""
+    longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
+    total = longer.astype(np.int64)
+    total[: len(shorter)] += shorter
+    return total
