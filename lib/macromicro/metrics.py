@@ -135,7 +135,7 @@ def measure_intervals(
     without = []
     for left_out in range(n_groups):
         rows = np.flatnonzero(group != left_out)
-        without.append(measure([texts[row] for row in rows], take(tokens, rows), embeddings[rows]))
+        without.append(measure([texts[int(row)] for row in rows], take(tokens, rows), embeddings[rows]))
     table = pd.DataFrame({"metric": METRICS, "value": [value[name] for name in METRICS]})
     whole = table["value"].to_numpy()
     pseudo = n_groups * whole - (n_groups - 1) * pd.DataFrame(without)[list(METRICS)].to_numpy()

@@ -1,0 +1,163 @@
+"""What the scores say: slopes with intervals and correction, the lines of figure 3, correlations with metrics.
+
+Everywhere, `points` is a table with a row per model: part, granularity, size, level (diversity, percent), score. Rows
+of several seeds stand beside each other. A row without a score is left out and counted as missing.
+"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats as distributions
+from sklearn.linear_model import BayesianRidge
+
+SERIES = ["part", "granularity", "size"]
+SLOPE_SCALE = 100  # slopes are points of score from 0 to 100 percent diversity, as in table 1 of the paper
+
+
+def fit_slopes(points: pd.DataFrame, *, confidence: float = 0.95, alpha: float = 0.05) -> pd.DataFrame:
+    """Table of ordinary least squares slopes of score over level, one row per part, granularity and size.
+
+    Columns: n and n_missing (models), slope (points of score from 0 to 100 percent diversity), low, high (interval at
+    `confidence`), p (two-sided, slope = 0), p_holm (Holm over all slopes of the table), significant
+    (p_holm <= `alpha`), note (why there is no slope; such a series has missing values and does not count for Holm).
+
+    Models are taken as independent, but those of one seed are judged against one baseline, and the pools that they are
+    drawn from are nested: an interval of one seed shows the scatter around the line and not that of the baseline.
+    """
+    rows = [_slope(group, confidence).assign(**_named(key)) for key, group in points.groupby(SERIES, sort=True)]
+    if not rows:
+        raise ValueError("points is empty: no scores to fit slopes to")
+    table = pd.concat(rows, ignore_index=True)
+    table["p_holm"] = holm(table["p"].to_numpy(float))
+    table["significant"] = table["p_holm"] <= alpha
+    return table[[*SERIES, "n", "n_missing", "slope", "low", "high", "p", "p_holm", "significant", "note"]]
+
+
+def _named(key: tuple) -> dict:
+    """Names of a group key."""
+    return dict(zip(SERIES, key, strict=True))
+
+
+def _slope(group: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """One-row table of the slope of a series, or of the reason why there is none."""
+    known = group.dropna(subset=["score"])
+    row = {"n": len(known), "n_missing": len(group) - len(known), "note": _why_no_line(known)}
+    row |= dict.fromkeys(("slope", "low", "high", "p"), np.nan)
+    if not row["note"]:
+        fit = distributions.linregress(known["level"], known["score"])
+        half = distributions.t.ppf((1 + confidence) / 2, len(known) - 2) * fit.stderr
+        values = SLOPE_SCALE * np.array([fit.slope, fit.slope - half, fit.slope + half])
+        row |= dict(zip(("slope", "low", "high"), values, strict=True), p=fit.pvalue)
+    return pd.DataFrame([row])
+
+
+def _why_no_line(known: pd.DataFrame) -> str:
+    """Why no line can be fitted with an interval; empty where it can."""
+    if len(known) < 3:
+        return f"only {len(known)} scores"
+    if known["level"].nunique() < 2:
+        return "all at one level"
+    if known["score"].nunique() < 2:
+        return "all scores equal"
+    return ""
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values, shape (n,): the smallest p times n, the next times n - 1, never falling, at most 1.
+
+    NaN stays NaN and does not count. Source: Holm 1979.
+
+    >>> holm(np.array([0.04, 0.01, np.nan, 0.03])).round(6).tolist()
+    [0.06, 0.03, nan, 0.06]
+    """
+    adjusted = np.full(len(p), np.nan)
+    order = [place for place in np.argsort(p) if not np.isnan(p[place])]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(factors * p[order]), 1)
+    return adjusted
+
+
+def fit_lines(points: pd.DataFrame, *, levels: np.ndarray | None = None) -> pd.DataFrame:
+    """Table of the dashed lines of figure 3: part, granularity, size, level, mean, sd.
+
+    Bayesian ridge regression with scikit-learn's defaults on the raw percentages. `sd` is the paper's band,
+    sqrt(1/alpha + level^2 Sigma) with the level *not* centred, so that it widens from 0 to 100 percent;
+    `BayesianRidge.predict(return_std=True)` centres, and gives another band.
+
+    Parameters: levels, where the lines are evaluated, default 0, 1, ..., 100. A series without a line (fewer than
+    three scores, one level only) has no rows.
+    """
+    at = np.arange(101.0) if levels is None else np.asarray(levels, dtype=float)
+    lines = []
+    for key, group in points.groupby(SERIES, sort=True):
+        known = group.dropna(subset=["score"])
+        if len(known) < 3 or known["level"].nunique() < 2:
+            continue
+        model = BayesianRidge().fit(known[["level"]].to_numpy(float), known["score"].to_numpy(float))
+        band = np.sqrt(1 / model.alpha_ + at**2 * model.sigma_[0, 0])
+        line = pd.DataFrame({"level": at, "mean": model.intercept_ + model.coef_[0] * at, "sd": band})
+        lines.append(line.assign(**_named(key)))
+    columns = [*SERIES, "level", "mean", "sd"]
+    return pd.concat(lines, ignore_index=True)[columns] if lines else pd.DataFrame(columns=columns)
+
+
+def correlate(points: pd.DataFrame, metrics: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
+    """Pearson's r of every metric with the score over all datasets: part, metric, n, r, low, high, p, note.
+
+    Parameters: points also has the columns strategy and dataset; metrics has strategy, dataset, part (of the text that
+    was measured, whichever side was selected on) and a column per metric.
+
+    The interval is Fisher's z at `confidence`; p is two-sided, uncorrected. Datasets count as independent, though they
+    share samples: read p as a description. Where r is not defined, the values are missing and `note` says why.
+    Raises ValueError if a scored dataset has no metrics, or has them twice for one part.
+    """
+    keys = ["strategy", "dataset"]
+    if metrics.duplicated([*keys, "part"]).any():
+        raise ValueError("metrics has a dataset twice for one part; give each strategy, dataset and part once")
+    rows = []
+    for part, measured in metrics.groupby("part", sort=True):
+        both = points[[*keys, "score"]].merge(measured.drop(columns="part"), on=keys, how="left", indicator=True)
+        if (both["_merge"] != "both").any():
+            name = both.loc[both["_merge"] != "both", keys].iloc[0].to_list()
+            raise ValueError(f"metrics has no {part} row for dataset {name}, which has a score")
+        for metric in measured.columns.difference([*keys, "part"], sort=False):
+            rows.append({"part": part, "metric": metric, **_pearson(both[[metric, "score"]], confidence)})
+    return pd.DataFrame(rows)
+
+
+def _pearson(pairs: pd.DataFrame, confidence: float) -> dict[str, object]:
+    """Pearson's r of two columns with interval and p-value, or the reason why there is none."""
+    known = pairs.replace([np.inf, -np.inf], np.nan).dropna()
+    row: dict[str, object] = {"n": len(known), **dict.fromkeys(("r", "low", "high", "p"), np.nan), "note": ""}
+    if len(known) < 4:
+        return row | {"note": f"only {len(known)} datasets with values"}
+    flat = [name for name in known if np.ptp(known[name]) <= 1e-12 * np.abs(known[name]).max()]
+    if flat:
+        return row | {"note": f"{flat[0]} does not vary"}
+    result = distributions.pearsonr(known.iloc[:, 0], known.iloc[:, 1])
+    interval = result.confidence_interval(confidence)
+    r = float(result.statistic)
+    return row | {"r": r, "low": float(interval.low), "high": float(interval.high), "p": float(result.pvalue)}
+
+
+def describe_slopes(slopes: pd.DataFrame, *, alpha: float = 0.05) -> str:
+    """One Markdown paragraph on which slopes are distinguishable from zero after Holm's correction."""
+    fitted = slopes[slopes["note"] == ""]
+    found = fitted[fitted["significant"]].sort_values("p_holm")
+    near = fitted[~fitted["significant"] & (fitted["p"] <= alpha)]
+    first = f"**{len(found)} of {len(fitted)} slopes differ from zero** at {alpha:g} after Holm's correction"
+    text = [first + (": " + "; ".join(_in_words(row) for row in found.itertuples()) + "." if len(found) else ".")]
+    chance = f"chance alone would put about {alpha * len(fitted):.1g} there"
+    text.append(f"{len(near)} more lie below {alpha:g} before the correction, where {chance}.")
+    if len(slopes) > len(fitted):
+        reasons = [f"{row.part}/{row.granularity} at {row.size:,} ({row.note})"
+                   for row in slopes[slopes["note"] != ""].itertuples()]  # fmt: skip
+        text.append(f"No slope for {', '.join(reasons)}.")
+    return " ".join(text)
+
+
+def _in_words(row: object) -> str:
+    """A slope as text."""
+    return (
+        f"{row.part}/{row.granularity} at N = {row.size:,}: {row.slope:+.2f} points "  # type: ignore[attr-defined]
+        f"({row.low:.2f} to {row.high:.2f}, p = {row.p_holm:.2g})"  # type: ignore[attr-defined]
+    )
