@@ -5,17 +5,18 @@ its own as well. Sizes suit a page 700 pixels wide.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 STYLES = {"macro": ("#0072B2", "o"), "meso": ("#009E73", "s"), "micro": ("#D55E00", "^")}
 WIDTH = 8.4  # inches
-FONT = {"font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11, "legend.fontsize": 11, "figure.dpi": 110}
+FONT: Any = {"font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11, "legend.fontsize": 11, "figure.dpi": 110}
 
 
 def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseline: float = 50.0) -> Figure:
@@ -41,7 +42,8 @@ def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseli
                 _draw_points(axes, here[here["granularity"] == granularity], granularity, colour, marker)
             axes.axhline(baseline, color="0.35", linestyle=":", label=f"baseline ({baseline:g})")
             axes.set(title=f"{part}, N = {size:,}", xticks=[0, 25, 50, 75, 100], xlim=(-6, 106))
-        _frame(figure, grid, title, "diversity level (percent of types)", "score (50 = baseline)")
+        figure.suptitle(title, fontsize=12)
+        _frame(figure, grid, x_label="diversity level (%)", y_label="score")
     return figure
 
 
@@ -64,18 +66,21 @@ def _draw_points(axes: Axes, points: pd.DataFrame, label: str, colour: str, mark
               markeredgecolor="white", markeredgewidth=0.6)  # fmt: skip
 
 
-def _frame(figure: Figure, grid: np.ndarray, title: str, x_label: str, y_label: str) -> None:
-    """Title, shared labels, grid lines and one legend below all panels."""
-    found = {
-        label: handle for axes in grid.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=len(found), frameon=False)
-    figure.suptitle(title, fontsize=12)
-    figure.supxlabel(x_label, fontsize=11)
-    figure.supylabel(y_label, fontsize=11)
+def _frame(
+    figure: Figure, grid: np.ndarray, *, x_label: str, y_label: str = "", handles: list[Any] | None = None
+) -> None:
+    """Labels at the outer panels, grid lines, and one legend below all panels."""
+    for axes in grid[-1]:
+        axes.set_xlabel(x_label)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(y_label)
     for axes in grid.flat:
         axes.grid(color="0.9", linewidth=0.8)
         axes.set_axisbelow(True)
+    if handles is None:
+        named = [dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True)) for axes in grid.flat]
+        handles = list({label: handle for found in named for label, handle in found.items()}.values())
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
 
 
 def plot_slopes(tables: Mapping[str, pd.DataFrame]) -> Figure:
@@ -96,8 +101,11 @@ def plot_slopes(tables: Mapping[str, pd.DataFrame]) -> Figure:
             _draw_slopes(axes, table, names)
             axes.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.45, -0.55))
             axes.axvline(0, color="0.35", linestyle=":")
-        _frame(figure, grid, "", "slope (points of score from 0 to 100 % diversity)", "")
-        _mark_significance(figure)
+        filled, hollow = (
+            Line2D([], [], linestyle="none", marker="o", color="0.2", markersize=7, markerfacecolor=face, label=label)
+            for face, label in (("0.2", "differs from 0 after Holm"), ("white", "does not"))
+        )
+        _frame(figure, grid, x_label="slope (points of score per 100 % diversity)", handles=[filled, hollow])
     return figure
 
 
@@ -105,59 +113,44 @@ def _draw_slopes(axes: Axes, slopes: pd.DataFrame, names: list[str]) -> None:
     """Slopes of one table, sizes one below the other within the row of their strategy."""
     sizes = sorted(slopes["size"].unique())
     offsets = dict(zip(sizes, np.linspace(-0.27, 0.27, len(sizes)) if len(sizes) > 1 else [0.0], strict=True))
-    for row in slopes[slopes["note"] == ""].itertuples():
-        colour, marker = STYLES[str(row.granularity)]
-        y = names.index(f"{row.part} / {row.granularity}") + offsets[row.size]
-        axes.plot([row.low, row.high], [y, y], color=colour, linewidth=1.6)
-        axes.plot(
-            row.slope,
-            y,
-            marker=marker,
-            color=colour,
-            markersize=7,
-            markerfacecolor=colour if row.significant else "white",
-        )
+    for row in slopes[slopes["note"] == ""].to_dict("records"):
+        colour, marker = STYLES[row["granularity"]]
+        y = names.index(f"{row['part']} / {row['granularity']}") + offsets[row["size"]]
+        axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
+        face = colour if row["significant"] else "white"
+        axes.plot(row["slope"], y, marker=marker, color=colour, markersize=7, markerfacecolor=face)
         if len(sizes) > 1:
-            text = f"{row.size / 1000:g}K" if row.size >= 1000 else f"{row.size}"
-            axes.annotate(text, (row.high, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
+            text = f"{row['size'] / 1000:g}K" if row["size"] >= 1000 else f"{row['size']}"
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+            axes.annotate(
+                text, (row["high"], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, bbox=box
+            )
     axes.margins(x=0.14)
 
 
-def _mark_significance(figure: Figure) -> None:
-    """Legend of filled and hollow markers."""
-    style = {"linestyle": "none", "marker": "o", "color": "0.2", "markersize": 7}
-    handles = [
-        plt.Line2D([], [], **style, label="differs from 0 after Holm"),
-        plt.Line2D([], [], **style, markerfacecolor="white", label="does not"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
-
-
 def plot_correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Figure 4: heat map of Pearson's r of every metric with the score, metrics down, a column per part, a panel per table.
+    """Figure 4: heat map of Pearson's r of every metric with the score, a column per part, a panel per table.
 
-    Parameters: tables by title, with part, metric and r; a missing r is a grey cell marked with a dash.
+    Parameters: tables by title, with part, metric and r; a missing r is a grey cell with a dash.
     """
     metrics = list(dict.fromkeys(name for table in tables.values() for name in table["metric"]))
     with plt.rc_context(FONT):
         figure, grid = plt.subplots(
-            1, len(tables), figsize=(WIDTH, 1.6 + 0.42 * len(metrics)), sharey=True, squeeze=False, layout="constrained"
+            1, len(tables), figsize=(WIDTH, 1.3 + 0.4 * len(metrics)), sharey=True, squeeze=False, layout="constrained"
         )
         for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
-            r = table.pivot(index="metric", columns="part", values="r").reindex(metrics)
-            text = r.map(lambda value: "–" if pd.isna(value) else f"{value:+.2f}")
-            sns.heatmap(
-                r, annot=text, fmt="", vmin=-1, vmax=1, cmap="PuOr_r", ax=axes, cbar=axes is grid.flat[-1],
-                linewidths=1, cbar_kws={"label": "Pearson r with the score"},
-            )  # fmt: skip
-            _mark_missing(axes, r)
-            axes.set(title=title, xlabel="metric measured on", ylabel="")
-            axes.tick_params(axis="y", rotation=0, length=0)
+            r = table.pivot_table(index="metric", columns="part", values="r", dropna=False).reindex(metrics)
+            image = axes.imshow(r, vmin=-1, vmax=1, cmap="PuOr_r", aspect="auto")
+            axes.set(title=title, xlabel="metric of the", facecolor="0.88")
+            axes.set(xticks=range(r.shape[1]), xticklabels=r.columns, yticks=range(len(r)), yticklabels=r.index)
+            axes.tick_params(length=0)
+            _write_values(axes, r)
+        figure.colorbar(image, ax=grid, label="Pearson r with the score")
     return figure
 
 
-def _mark_missing(axes: Axes, r: pd.DataFrame) -> None:
-    """A dash in every cell without a value, which seaborn leaves empty."""
-    axes.set_facecolor("0.88")
-    for row, column in zip(*np.nonzero(r.isna().to_numpy()), strict=True):
-        axes.text(column + 0.5, row + 0.5, "–", ha="center", va="center")
+def _write_values(axes: Axes, r: pd.DataFrame) -> None:
+    """The value in every cell, light on dark and dark on light."""
+    for (row, column), value in np.ndenumerate(r.to_numpy(float)):
+        text = "–" if np.isnan(value) else f"{value:+.2f}"
+        axes.text(column, row, text, ha="center", va="center", color="white" if abs(value) > 0.62 else "black")

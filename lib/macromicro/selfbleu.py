@@ -93,8 +93,8 @@ def _clipped_matches(ids: IntArray, rows: IntArray, n_texts: int) -> FloatArray:
     second = np.maximum.reduceat(np.where(is_largest, 0, counts), group)[ngram]
     only_one = np.add.reduceat(is_largest.astype(np.int64), group)[ngram] == 1
     most_elsewhere = np.where(is_largest & only_one, second, largest)
-    matches = np.minimum(counts, most_elsewhere).astype(np.float64)
-    return np.bincount(text, weights=matches, minlength=n_texts)
+    matches = np.minimum(counts, most_elsewhere)
+    return np.bincount(text, weights=matches, minlength=n_texts).astype(np.float64)
 
 
 def _brevity_penalty(lengths: IntArray) -> FloatArray:

@@ -145,19 +145,17 @@ def describe_slopes(slopes: pd.DataFrame, *, alpha: float = 0.05) -> str:
     found = fitted[fitted["significant"]].sort_values("p_holm")
     near = fitted[~fitted["significant"] & (fitted["p"] <= alpha)]
     first = f"**{len(found)} of {len(fitted)} slopes differ from zero** at {alpha:g} after Holm's correction"
-    text = [first + (": " + "; ".join(_in_words(row) for row in found.itertuples()) + "." if len(found) else ".")]
+    text = [first + (": " + "; ".join(_in_words(row) for row in found.to_dict("records")) + "." if len(found) else ".")]
     chance = f"chance alone would put about {alpha * len(fitted):.1g} there"
     text.append(f"{len(near)} more lie below {alpha:g} before the correction, where {chance}.")
     if len(slopes) > len(fitted):
-        reasons = [f"{row.part}/{row.granularity} at {row.size:,} ({row.note})"
-                   for row in slopes[slopes["note"] != ""].itertuples()]  # fmt: skip
+        lost = slopes[slopes["note"] != ""].to_dict("records")
+        reasons = [f"{row['part']}/{row['granularity']} at N = {row['size']:,} ({row['note']})" for row in lost]
         text.append(f"No slope for {', '.join(reasons)}.")
     return " ".join(text)
 
 
-def _in_words(row: object) -> str:
+def _in_words(row: dict) -> str:
     """A slope as text."""
-    return (
-        f"{row.part}/{row.granularity} at N = {row.size:,}: {row.slope:+.2f} points "  # type: ignore[attr-defined]
-        f"({row.low:.2f} to {row.high:.2f}, p = {row.p_holm:.2g})"  # type: ignore[attr-defined]
-    )
+    name = f"{row['part']}/{row['granularity']} at N = {row['size']:,}"
+    return f"{name} {row['slope']:+.2f} points ({row['low']:.2f} to {row['high']:.2f}, p = {row['p_holm']:.2g})"
