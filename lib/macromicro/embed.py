@@ -57,12 +57,9 @@ def resolve_dtype(dtype: Dtype) -> Literal["float32", "bfloat16"]:
     """The precision that `auto` stands for on this machine: bfloat16 where it is computed in hardware."""
     if dtype != "auto":
         return dtype
-    import torch
+    from macromicro.compute import use_bf16
 
-    if torch.cuda.is_available():
-        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
-    able = torch.cpu.get_capabilities()
-    return "bfloat16" if able.get("avx512_bf16") or able.get("amx_bf16") else "float32"
+    return "bfloat16" if use_bf16("auto") else "float32"
 
 
 @remember
