@@ -1,0 +1,64 @@
+"""Where models run and how a run repeats: device, precision, threads and random state.
+
+On a processor every model is trained and read on one thread: sums then always add up in the same order, so the same
+seed gives the same bytes, and two jobs on two cores are faster than one job on two threads.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import torch
+
+Bf16 = bool | Literal["auto"]
+
+
+def device() -> torch.device:
+    """The GPU where there is one, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def use_bf16(wanted: Bf16 = "auto") -> bool:
+    """Whether to compute in bfloat16; `auto` does where the device has instructions for it.
+
+    Raises ValueError if it is asked for on a GPU that lacks it. A processor without it emulates it, slowly.
+    """
+    if torch.cuda.is_available():
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+        if wanted is True and not has:
+            raise ValueError(f"bf16=True, but {torch.cuda.get_device_name()} has no bfloat16: use bf16=False")
+    else:
+        flags = torch.cpu.get_capabilities()
+        has = any(flags.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+    return bool(has) if wanted == "auto" else wanted
+
+
+@contextmanager
+def reproducible(seed: int) -> Iterator[None]:
+    """One thread, and torch's random state seeded; both are put back at the end."""
+    n_threads = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(n_threads)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the progress bars of transformers and datasets; in a notebook they would end up on the page."""
+    import datasets
+    from transformers.utils import logging
+
+    had = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if had[0]:
+            logging.enable_progress_bar()
+        if not had[1]:
+            datasets.enable_progress_bars()
