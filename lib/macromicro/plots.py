@@ -1,7 +1,8 @@
 """The figures of the study: scores against diversity, slopes, correlations; ours and the paper's drawn alike.
 
 Colours are those of Okabe and Ito, which people with any colour vision can tell apart; every series has a marker of
-its own as well. Sizes suit a page 700 pixels wide.
+its own as well. Sizes suit a page 700 pixels wide. Matplotlib's defaults are left alone: `rc_context`
+around the first figure of a notebook would switch the showing of figures off again.
 """
 
 from collections.abc import Mapping
@@ -15,8 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 STYLES = {"macro": ("#0072B2", "o"), "meso": ("#009E73", "s"), "micro": ("#D55E00", "^")}
-WIDTH = 8.4  # inches
-FONT: Any = {"font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11, "legend.fontsize": 11, "figure.dpi": 110}
+WIDTH = 8.0  # inches: at 700 pixels, text of 10 points is 12 pixels high
 
 
 def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseline: float = 50.0) -> Figure:
@@ -29,21 +29,20 @@ def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseli
     panels = [(part, size) for part in parts for size in sizes]
     n_columns = len(sizes) if len(sizes) > 1 else len(parts)
     n_rows = -(-len(panels) // n_columns)
-    with plt.rc_context(FONT):
-        figure, grid = plt.subplots(
-            n_rows, n_columns, figsize=(WIDTH, 0.9 + 2.9 * n_rows), sharex=True, sharey=True, squeeze=False,
-            layout="constrained",
-        )  # fmt: skip
-        for axes, (part, size) in zip(grid.flat, panels, strict=True):
-            here = points[(points["part"] == part) & (points["size"] == size)]
-            fits = lines[(lines["part"] == part) & (lines["size"] == size)]
-            for granularity, (colour, marker) in STYLES.items():
-                _draw_line(axes, fits[fits["granularity"] == granularity], colour)
-                _draw_points(axes, here[here["granularity"] == granularity], granularity, colour, marker)
-            axes.axhline(baseline, color="0.35", linestyle=":", label=f"baseline ({baseline:g})")
-            axes.set(title=f"{part}, N = {size:,}", xticks=[0, 25, 50, 75, 100], xlim=(-6, 106))
-        figure.suptitle(title, fontsize=12)
-        _frame(figure, grid, x_label="diversity level (%)", y_label="score")
+    figure, grid = plt.subplots(
+        n_rows, n_columns, figsize=(WIDTH, 0.9 + 2.9 * n_rows), sharex=True, sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axes, (part, size) in zip(grid.flat, panels, strict=True):
+        here = points[(points["part"] == part) & (points["size"] == size)]
+        fits = lines[(lines["part"] == part) & (lines["size"] == size)]
+        for granularity, (colour, marker) in STYLES.items():
+            _draw_line(axes, fits[fits["granularity"] == granularity], colour)
+            _draw_points(axes, here[here["granularity"] == granularity], granularity, colour, marker)
+        axes.axhline(baseline, color="0.35", linestyle=":", label=f"baseline ({baseline:g})")
+        axes.set(title=f"{part}, N = {size:,}", xticks=[0, 25, 50, 75, 100], xlim=(-6, 106))
+    figure.suptitle(title, fontsize=12)
+    _frame(figure, grid, x_label="diversity level (%)", y_label="score")
     return figure
 
 
@@ -92,20 +91,19 @@ def plot_slopes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     series = pd.concat(tables.values())[["part", "granularity"]].drop_duplicates().sort_values(["part", "granularity"])
     names = [f"{row.part} / {row.granularity}" for row in series.itertuples()]
     n_sizes = max(table["size"].nunique() for table in tables.values())
-    with plt.rc_context(FONT):
-        figure, grid = plt.subplots(
-            1, len(tables), figsize=(WIDTH, 1.7 + 0.22 * len(names) * (n_sizes + 1)), sharey=True, squeeze=False,
-            layout="constrained",
-        )  # fmt: skip
-        for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
-            _draw_slopes(axes, table, names)
-            axes.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.45, -0.55))
-            axes.axvline(0, color="0.35", linestyle=":")
-        filled, hollow = (
-            Line2D([], [], linestyle="none", marker="o", color="0.2", markersize=7, markerfacecolor=face, label=label)
-            for face, label in (("0.2", "differs from 0 after Holm"), ("white", "does not"))
-        )
-        _frame(figure, grid, x_label="slope (points of score per 100 % diversity)", handles=[filled, hollow])
+    figure, grid = plt.subplots(
+        1, len(tables), figsize=(WIDTH, 1.7 + 0.22 * len(names) * (n_sizes + 1)), sharey=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
+        _draw_slopes(axes, table, names)
+        axes.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.45, -0.55))
+        axes.axvline(0, color="0.35", linestyle=":")
+    filled, hollow = (
+        Line2D([], [], linestyle="none", marker="o", color="0.2", markersize=7, markerfacecolor=face, label=label)
+        for face, label in (("0.2", "differs from 0 after Holm"), ("white", "does not"))
+    )
+    _frame(figure, grid, x_label="slope (points of score per 100 % diversity)", handles=[filled, hollow])
     return figure
 
 
@@ -134,18 +132,17 @@ def plot_correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters: tables by title, with part, metric and r; a missing r is a grey cell with a dash.
     """
     metrics = list(dict.fromkeys(name for table in tables.values() for name in table["metric"]))
-    with plt.rc_context(FONT):
-        figure, grid = plt.subplots(
-            1, len(tables), figsize=(WIDTH, 1.3 + 0.4 * len(metrics)), sharey=True, squeeze=False, layout="constrained"
-        )
-        for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
-            r = table.pivot_table(index="metric", columns="part", values="r", dropna=False).reindex(metrics)
-            image = axes.imshow(r, vmin=-1, vmax=1, cmap="PuOr_r", aspect="auto")
-            axes.set(title=title, xlabel="metric of the", facecolor="0.88")
-            axes.set(xticks=range(r.shape[1]), xticklabels=r.columns, yticks=range(len(r)), yticklabels=r.index)
-            axes.tick_params(length=0)
-            _write_values(axes, r)
-        figure.colorbar(image, ax=grid, label="Pearson r with the score")
+    figure, grid = plt.subplots(
+        1, len(tables), figsize=(WIDTH, 1.3 + 0.4 * len(metrics)), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
+        r = table.pivot_table(index="metric", columns="part", values="r", dropna=False).reindex(metrics)
+        image = axes.imshow(r, vmin=-1, vmax=1, cmap="PuOr_r", aspect="auto")
+        axes.set(title=title, xlabel="metric measured on the", facecolor="0.88")
+        axes.set(xticks=range(r.shape[1]), xticklabels=r.columns, yticks=range(len(r)), yticklabels=r.index)
+        axes.tick_params(length=0)
+        _write_values(axes, r)
+    figure.colorbar(image, ax=grid, label="Pearson r with the score")
     return figure
 
 

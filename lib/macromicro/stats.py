@@ -137,25 +137,3 @@ def _pearson(pairs: pd.DataFrame, confidence: float) -> dict[str, object]:
     interval = result.confidence_interval(confidence)
     r = float(result.statistic)
     return row | {"r": r, "low": float(interval.low), "high": float(interval.high), "p": float(result.pvalue)}
-
-
-def describe_slopes(slopes: pd.DataFrame, *, alpha: float = 0.05) -> str:
-    """One Markdown paragraph on which slopes are distinguishable from zero after Holm's correction."""
-    fitted = slopes[slopes["note"] == ""]
-    found = fitted[fitted["significant"]].sort_values("p_holm")
-    near = fitted[~fitted["significant"] & (fitted["p"] <= alpha)]
-    first = f"**{len(found)} of {len(fitted)} slopes differ from zero** at {alpha:g} after Holm's correction"
-    text = [first + (": " + "; ".join(_in_words(row) for row in found.to_dict("records")) + "." if len(found) else ".")]
-    chance = f"chance alone would put about {alpha * len(fitted):.1g} there"
-    text.append(f"{len(near)} more lie below {alpha:g} before the correction, where {chance}.")
-    if len(slopes) > len(fitted):
-        lost = slopes[slopes["note"] != ""].to_dict("records")
-        reasons = [f"{row['part']}/{row['granularity']} at N = {row['size']:,} ({row['note']})" for row in lost]
-        text.append(f"No slope for {', '.join(reasons)}.")
-    return " ".join(text)
-
-
-def _in_words(row: dict) -> str:
-    """A slope as text."""
-    name = f"{row['part']}/{row['granularity']} at N = {row['size']:,}"
-    return f"{name} {row['slope']:+.2f} points ({row['low']:.2f} to {row['high']:.2f}, p = {row['p_holm']:.2g})"
