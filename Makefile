@@ -55,7 +55,7 @@ lab: $(INSTALLED) ## Open JupyterLab on the notebooks
 environment: $(INSTALLED) ## Create the environment in .venv
 
 lock: $(INSTALLED) ## Write requirements.lock from what is installed
-	pip freeze --exclude-editable | sed 's/+cpu$$//' | sort -f > $(VENV)/freeze.txt
+	pip freeze --all --exclude pip --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(VENV)/freeze.txt
 	grep '^#' requirements.lock > $(VENV)/lock.txt
 	grep '^torch==' $(VENV)/freeze.txt >> $(VENV)/lock.txt
 	grep -v -e '^torch==' -e '^#' $(VENV)/freeze.txt >> $(VENV)/lock.txt
@@ -67,5 +67,5 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	PATH='$(SYSTEM_PATH)' $(PYTHON) -m venv $(VENV)
 	python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
 	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@

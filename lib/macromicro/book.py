@@ -59,7 +59,8 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
     chapters: list[dict[str, Any]] = []
     for stage in sorted({page.stage for page in found} - {"8_analyse"}):
         cells = [page for page in found if page.stage == stage and page.cell]
-        sections = [{"file": page.name, "title": page.title} for page in cells]
+        titles = pages.short_titles([page.cell for page in cells])
+        sections = [{"file": page.name, "title": title} for page, title in zip(cells, titles, strict=True)]
         chapters.append({"file": f"stages/{stage}", "title": stage_name(stage)})
         if sections:
             chapters[-1]["sections"] = sections

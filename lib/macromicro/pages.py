@@ -6,6 +6,7 @@ paths and the execution times of papermill are left out; cells that only import 
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,19 @@ def coordinates(cell: str) -> str:
     elif dataset:
         words.append(dataset)
     return ", ".join(words)
+
+
+def short_titles(cells: Sequence[str]) -> list[str]:
+    """Words for the names of cells as a menu shows them: a size or seed that all cells share is left out.
+
+    >>> short_titles(["response-micro/n500-d000-s0", "response-micro/n500-d033-s0"])
+    ['response micro, 0 %', 'response micro, 33 %']
+    """
+    titles = [coordinates(cell) for cell in cells]
+    for pattern in (r", n=\d+", r", seed \d+"):
+        if len({match[0] for title in titles if (match := re.search(pattern, title))}) == 1:
+            titles = [re.sub(pattern, "", title) for title in titles]
+    return [title.replace("level ", "") for title in titles]
 
 
 def heading(notebook: NotebookNode) -> str:

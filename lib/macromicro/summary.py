@@ -176,7 +176,7 @@ def modules(names: Sequence[str]) -> pd.DataFrame:
 def settings(study: Study) -> dict[str, tuple[str, pd.DataFrame]]:
     """For every section its description and a table: setting, value of this run, default."""
     plain = {name: value for name, value in study if not isinstance(value, BaseModel)}
-    tables = {"(top)": ("", _settings_table(plain, study))}
+    tables = {"The study": ("What stands above all sections.", _settings_table(plain, study))}
     for name, section in study:
         if isinstance(section, BaseModel):
             about = " ".join((type(section).__doc__ or "").split())
