@@ -135,8 +135,9 @@ def test_rules_are_merged_to_a_fixed_point():
 
 
 def test_a_rule_with_just_enough_support_is_found():
-    dense = np.zeros((100, 2), dtype=np.int32)  # 7 / 100 * 100 is a hair above 7 in floating point
-    dense[:7] = 1
+    dense = np.zeros((100, 3), dtype=np.int32)  # 7 / 100 * 100 is a hair above 7 in floating point
+    dense[:7, :2] = 1
+    dense[5:40, 2] = 1
     assert find_rules(csr_array(dense), 7, 1.0) == [(1, 0)]
     assert find_rules(csr_array(dense), 8, 1.0) == []
 

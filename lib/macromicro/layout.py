@@ -96,6 +96,11 @@ class Layout:
         return self.root / "embeddings"
 
     @property
+    def tag_replies(self) -> Path:
+        """Cache of what a language model replied when asked for tags (SQLite)."""
+        return self.root / "replies" / "tags.sqlite"
+
+    @property
     def results(self) -> Path:
         """Tables behind the figures of the book."""
         return self.root / "results"

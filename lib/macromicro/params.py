@@ -111,11 +111,28 @@ class TopicsParams(Section):
 class TagsParams(Section):
     """Meso: tags per text and their normalisation (InsTag)."""
 
+    tagger: Literal["offline", "llm"] = "offline"
     n_tags: Positive = 4
     min_count: Positive = 20
     merge_distance: Annotated[float, Field(ge=0, le=2)] = 0.05
     min_support: Positive = 40
     min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.99
+
+
+class TagLlmParams(Section):
+    """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
+
+    The key of an endpoint comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
+    """
+
+    backend: Literal["endpoint", "vllm"] = "endpoint"
+    model: str = ""
+    base_url: Annotated[str, Field(pattern=r"^https?://")] = "http://localhost:8000/v1"
+    n_workers: Positive = 16
+    max_retries: Count = 5
+    timeout: Rate = 120.0
+    max_tokens: Positive = 256
+    max_chars: Positive = 8000
 
 
 class TokensParams(Section):
@@ -209,6 +226,7 @@ class Study(Section):
     embed: EmbedParams = EmbedParams()
     topics: TopicsParams = TopicsParams()
     tags: TagsParams = TagsParams()
+    tag_llm: TagLlmParams = TagLlmParams()
     tokens: TokensParams = TokensParams()
     types: TypesParams = TypesParams()
     select: SelectParams = SelectParams()
@@ -223,6 +241,8 @@ class Study(Section):
         for size in self.select.sizes:
             if limit is not None and size > limit:
                 raise ValueError(f"select.sizes: size={size} must be at most corpus.limit={limit}")
+        if self.tags.tagger == "llm" and not self.tag_llm.model:
+            raise ValueError("tag_llm.model must name a language model: tags.tagger='llm' asks it for tags")
         tiny = self.base_model.source == "tiny-llama"
         if tiny and not self.corpus.base_model_share:
             raise ValueError("corpus.base_model_share must be above 0: tiny-llama is trained on held-out samples")

@@ -7,12 +7,15 @@ out: of the tags that YAKE gives 1,000 responses, three quarters occur in one re
 
 import re
 from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
+from macromicro.tag_llm import WriteTags
 from macromicro.tag_normalisation import Embed, normalise_tags
 from macromicro.types import TypeMatrix, build_types
 
@@ -35,17 +38,27 @@ def annotate_tags(
     min_support: int,
     min_confidence: float,
     embed: Embed,
+    tagger: Literal["offline", "llm"] = "offline",
+    write_tags: WriteTags | None = None,
 ) -> TypeMatrix:
     """Type matrix of normalised tags, about `n_tags` per text.
 
     Parameters: ids and texts, one per sample, in any order; n_tags, most tags per text; min_count, fewest texts that
     carry a tag; merge_distance, cosine distance within which two tags are near-synonyms; min_support and
     min_confidence, the texts and the share of texts from which on a tag that implies another is merged into it;
-    embed, gives L2-normalised embeddings of a list of tags, shape (n_texts, dim).
+    embed, gives L2-normalised embeddings of a list of tags, shape (n_texts, dim); tagger, `offline` or `llm`, for which
+    write_tags asks a language model (see `tag_llm.open_tag_writer`).
     Its report holds the steps of the normalisation with their counts, and where every raw tag went.
     Raises ValueError if ids and texts differ in length, an id is repeated or a setting is impossible.
     """
-    raw = tag_offline(ids, texts, n_tags=n_tags, min_count=min_count)
+    if len(ids) != len(texts):
+        raise ValueError(f"ids and texts must be equally many, not {len(ids)} and {len(texts)}")
+    if tagger == "offline":
+        raw = tag_offline(ids, texts, n_tags=n_tags, min_count=min_count)
+    elif tagger == "llm" and write_tags is not None:
+        raw = collect_tags(ids, *write_tags(texts, n_tags))
+    else:
+        raise ValueError(f"tagger={tagger!r} must be 'offline', or 'llm' with write_tags, not {write_tags}")
     return normalise_tags(
         raw,
         min_count=min_count,
@@ -59,10 +72,8 @@ def annotate_tags(
 def tag_offline(ids: Sequence[str], texts: Sequence[str], *, n_tags: int, min_count: int) -> TypeMatrix:
     """Raw tags: the `n_tags` best TF-IDF terms of each text, of the terms that are so for `min_count` texts or more.
 
-    Raises ValueError if ids and texts differ in length, or `n_tags` or `min_count` is below 1.
+    Raises ValueError if `n_tags` or `min_count` is below 1 or an id is repeated.
     """
-    if len(ids) != len(texts):
-        raise ValueError(f"ids and texts must be equally many, not {len(ids)} and {len(texts)}")
     for name, value in (("n_tags", n_tags), ("min_count", min_count)):
         if value < 1:
             raise ValueError(f"{name}={value} must be at least 1")
@@ -72,6 +83,19 @@ def tag_offline(ids: Sequence[str], texts: Sequence[str], *, n_tags: int, min_co
     rows = np.repeat(np.arange(len(texts)), np.diff(chosen.indptr))
     report = {"tagger": "offline", "n_terms": int(counts.shape[1]), "n_rounds": n_rounds}
     return build_types(ids, rows, chosen.indices, terms, report=report)
+
+
+def collect_tags(ids: Sequence[str], tags: Sequence[Sequence[str]], report: dict[str, Any]) -> TypeMatrix:
+    """Raw tags as a type matrix, from a list of tags per sample.
+
+    >>> collect_tags(["a", "b"], [["poetry"], ["tone", "poetry"]], {}).labels.tolist()
+    ['poetry', 'tone']
+    """
+    flat = np.array([tag for found in tags for tag in found], dtype=object)
+    columns, labels = pd.factorize(flat, sort=True)
+    return build_types(
+        ids, np.repeat(np.arange(len(tags)), [len(found) for found in tags]), columns, labels, report=report
+    )
 
 
 def _terms_of(text: str) -> list[str]:

@@ -1,0 +1,136 @@
+"""Ask a language model: through any OpenAI-compatible endpoint, or vLLM in this process.
+
+Both are a function from conversations to replies, given one by one as they arrive, so that `ask_cached` can keep each
+on disk at once: a run that was killed and started again pays for no reply twice.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from openai import OpenAI
+
+Conversation = list[dict[str, str]]
+Ask = Callable[[Sequence[Conversation]], Iterator[tuple[int, str | None]]]
+
+KEY_VARIABLE = "OPENAI_API_KEY"
+VLLM_CHUNK = 512
+
+
+def open_client(base_url: str, *, max_retries: int, timeout: float) -> "OpenAI":
+    """Client of an OpenAI-compatible endpoint; the key is read from the environment variable OPENAI_API_KEY.
+
+    Parameters: base_url, such as `http://localhost:8000/v1`; max_retries, per request, after 408, 409, 429, 5xx and
+    lost connections, with growing pauses; timeout in seconds. Servers of one's own usually need no key.
+    """
+    from openai import OpenAI
+
+    key = os.environ.get(KEY_VARIABLE) or "none"
+    return OpenAI(base_url=base_url, api_key=key, max_retries=max_retries, timeout=timeout)
+
+
+def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: int) -> Ask:
+    """Greedy replies from an endpoint, at most `n_workers` requests at a time.
+
+    A reply is None where the endpoint refused this conversation (too long, say) or kept failing on it. It raises
+    ConnectionError if the endpoint cannot be reached, PermissionError if it refuses the key, and ValueError if it does
+    not know the model.
+    """
+    import openai
+
+    def ask_one(conversation: Conversation) -> str | None:
+        messages: Any = conversation
+        try:
+            reply = client.chat.completions.create(
+                model=model, messages=messages, max_tokens=max_tokens, temperature=0.0
+            )
+        except openai.APIConnectionError as error:
+            raise ConnectionError(f"{client.base_url} cannot be reached: {error}") from error
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise PermissionError(f"{client.base_url} refuses the key of {KEY_VARIABLE}: {error}") from error
+        except openai.NotFoundError as error:
+            raise ValueError(f"{client.base_url} has no model {model!r}: {error}") from error
+        except openai.APIStatusError:
+            return None
+        return reply.choices[0].message.content if reply.choices else None
+
+    def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
+        places = iter(range(len(conversations)))
+        running: dict[Future[str | None], int] = {}
+        pool = ThreadPoolExecutor(n_workers)
+        try:
+            while True:
+                while len(running) < n_workers and (place := next(places, None)) is not None:
+                    running[pool.submit(ask_one, conversations[place])] = place
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    yield running.pop(future), future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    return ask
+
+
+def ask_vllm(*, model: str, max_tokens: int) -> Ask:
+    """Greedy replies from vLLM in this process; the engine is loaded when the first conversation comes."""
+    engine: list[Any] = []
+
+    def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
+        from vllm import LLM, SamplingParams
+
+        if not engine:
+            engine.append(LLM(model=model))
+        sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens)
+        for start in range(0, len(conversations), VLLM_CHUNK):
+            chunk = list(conversations[start : start + VLLM_CHUNK])
+            replies = engine[0].chat(chunk, sampling, use_tqdm=False)
+            yield from ((start + place, reply.outputs[0].text) for place, reply in enumerate(replies))
+
+    return ask
+
+
+def ask_cached(ask: Ask, *, model: str, cache: Path | None, conversations: Sequence[Conversation]) -> list[str | None]:
+    """Reply to each conversation, from the cache where it has one; new replies are kept there as they arrive.
+
+    Parameters: model, part of the key with the conversation; cache, an SQLite file or None. Equal conversations are
+    asked once. A missing reply (None) is not kept, so that the next run asks again.
+    """
+    keys = [sha256(json.dumps([model, talk]).encode()).hexdigest() for talk in conversations]
+    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    with closing(_open_cache(cache)) as known:
+        replies: dict[str, str | None] = {key: _find(known, key) for key in first}
+        missing = sorted(place for key, place in first.items() if replies[key] is None)
+        asked = ask([conversations[place] for place in missing])
+        for place, reply in tqdm(asked, total=len(missing), desc=model, unit="reply", disable=not missing):
+            key = keys[missing[place]]
+            replies[key] = reply
+            if reply is not None:
+                with known:
+                    known.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, reply))
+    return [replies[key] for key in keys]
+
+
+def _open_cache(cache: Path | None) -> sqlite3.Connection:
+    """The database of replies; in memory if there is no file for it."""
+    if cache is not None:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+    known = sqlite3.connect(cache or ":memory:", timeout=60)
+    with known:
+        known.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+    return known
+
+
+def _find(known: sqlite3.Connection, key: str) -> str | None:
+    """The reply kept under a key."""
+    row = known.execute("SELECT reply FROM replies WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None
