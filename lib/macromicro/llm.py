@@ -42,10 +42,11 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
     """Greedy replies from an endpoint, at most `n_workers` requests at a time.
 
     A reply is None where the endpoint refused this conversation (too long, say) or kept failing on it. It raises
-    ConnectionError if the endpoint cannot be reached, PermissionError if it refuses the key, and ValueError if it does
-    not know the model.
+    ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and ValueError if
+    it does not know the model or the protocol.
     """
     import openai
+    from openai.types.chat import ChatCompletion
 
     def ask_one(conversation: Conversation) -> str | None:
         messages: Any = conversation
@@ -54,13 +55,15 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
                 model=model, messages=messages, max_tokens=max_tokens, temperature=0.0
             )
         except openai.APIConnectionError as error:
-            raise ConnectionError(f"{client.base_url} cannot be reached: {error}") from error
+            raise ConnectionError(f"{client.base_url} cannot be reached or is too slow: {error}") from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise PermissionError(f"{client.base_url} refuses the key of {KEY_VARIABLE}: {error}") from error
         except openai.NotFoundError as error:
             raise ValueError(f"{client.base_url} has no model {model!r}: {error}") from error
         except openai.APIStatusError:
             return None
+        if not isinstance(reply, ChatCompletion):
+            raise ValueError(f"{client.base_url} does not speak the OpenAI chat protocol: {str(reply)[:80]!r}")
         return reply.choices[0].message.content if reply.choices else None
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
