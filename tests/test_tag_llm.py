@@ -4,6 +4,7 @@ import json
 import sys
 import threading
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
@@ -53,13 +54,16 @@ class Handler(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply}}],
         }  # fmt: skip
         data = json.dumps(body if status == 200 else {"error": {"message": reply}}).encode()
+        if "html" in text:
+            data = b"<html>welcome</html>"
         self.send_response(status)
         self.send_header("Content-Type", "text/html" if "html" in text else "application/json")
         self.send_header("Content-Length", str(len(data)))
         if status >= 500:
             self.send_header("retry-after-ms", "1")
         self.end_headers()
-        self.wfile.write(data)
+        with suppress(BrokenPipeError):  # the client did not wait
+            self.wfile.write(data)
 
     def answer(self, request, text, n_before):
         if request["model"] != MODEL:
