@@ -166,7 +166,7 @@ def evenness(counts: ArrayLike) -> float:
     >>> evenness([3, 3, 0]), round(evenness([5, 1, 0]), 3)
     (1.0, 0.65)
     """
-    found = np.asarray(counts, dtype=float)
+    found = np.sort(np.asarray(counts, dtype=float))
     shares = found[found > 0] / found.sum()
     if len(shares) < 2:
         return 1.0 if len(shares) else float("nan")
@@ -191,8 +191,8 @@ def _choose_pools(
     k_min, k_max = covered(lowest), covered(0)
     if k_max <= k_min and len(levels) > 1:
         raise ValueError(
-            f"size={size} leaves no room for levels={list(levels)}: drawn from the smallest pool that holds "
-            f"them, {size} samples cover {k_min} types, and drawn from the whole corpus {k_max}; take another size, or one level"
+            f"size={size} leaves no room for levels={list(levels)}: {size} samples of the smallest pool that holds "
+            f"them cover {k_min} types, and of the whole corpus {k_max}; take another size, or one level"
         )
     choices = []
     for level in levels:
