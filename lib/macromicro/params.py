@@ -99,12 +99,12 @@ class EmbedParams(Section):
 class TopicsParams(Section):
     """Macro: reduce embeddings, cluster with HDBSCAN."""
 
-    reducer: Literal["pca", "umap"] = "pca"
-    n_components: Positive = 15
+    reducer: Literal["pca", "umap"] = "umap"
+    n_components: Positive = 5
     n_neighbors: Annotated[int, Field(ge=2)] = 15
     min_cluster_size: Annotated[int, Field(ge=2)] = 15
     min_samples: Positive = 5
-    cluster_selection: Literal["eom", "leaf"] = "leaf"
+    cluster_selection: Literal["eom", "leaf"] = "eom"
     n_keywords: Positive = 8
 
 
