@@ -4,8 +4,8 @@ python benchmarks/topics.py CORPUS.parquet --cache FOLDER [--limit 4000] [--colu
 python benchmarks/topics.py CORPUS.parquet --cache FOLDER --defaults                          times the defaults
 
 Embeddings are kept in FOLDER and are not timed. Columns: topics; noise share; AMI with the column `source` (adjusted
-mutual information, noise as a class of its own); seeds = mean AMI between the topics of three seeds; order = AMI between
-the topics of sorted and of shuffled rows when rows are *not* sorted by id first (with sorting it is 1 by construction).
+mutual information, noise as a class of its own); seeds = mean AMI between the topics of three seeds; order = AMI
+between the topics of sorted and of shuffled rows when rows are *not* sorted by id first (with sorting it is 1).
 `fast_hdbscan` (pip install fast-hdbscan) is left out where it is not installed.
 """
 
@@ -18,12 +18,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from sklearn.metrics import adjusted_mutual_info_score
-
 from macromicro.embed import embed_texts
 from macromicro.params import EmbedParams, TopicsParams
 from macromicro.topics import annotate_topics, reduce
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_mutual_info_score
 
 REDUCERS = {
     "pca 5": ("pca", 5),
@@ -67,10 +66,19 @@ def time_defaults(ids: list[str], texts: object, sources: list[str], embeddings:
 
 def compare(embeddings: NDArray[np.float32], sources: list[str]) -> None:
     """A row per reducer, library and selection."""
-    print(
-        "| reducer | library | selection | min_samples | reduce s | cluster s | topics | noise | AMI source | seeds | order |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|---|")
+    columns = [
+        "reducer",
+        "library",
+        "selection",
+        "min_samples",
+        "reduce s",
+        "cluster s",
+        "topics",
+        "noise",
+        "AMI source",
+    ]
+    columns += ["seeds", "order"]
+    print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
     shuffled = np.random.default_rng(0).permutation(len(embeddings))
     for name, (reducer, n_components) in REDUCERS.items():
         settings = {"reducer": reducer, "n_components": n_components, "n_neighbors": 15}

@@ -173,13 +173,14 @@ def band_table(counts: TokenCounts, *, low: int, high: int) -> pd.DataFrame:
 
 
 def count_curve(counts: TokenCounts, tokenizer: Any, *, low: int, high: int) -> pd.DataFrame:
-    """A row per distinct token, most frequent first: rank, token (readable), count, band. Ties are sorted by token."""
+    """A row per distinct token, most frequent first: rank, label, token (readable), count, band; ties by label."""
     present = np.flatnonzero(counts.counts)
     order = present[np.lexsort((counts.vocabulary[present], -counts.counts[present]))]
     count = counts.counts[order]
     band = np.array(BANDS, dtype=object)[(count >= low).astype(int) + (count > high)]
-    tokens = readable(counts.vocabulary[order], tokenizer)
-    return pd.DataFrame({"rank": np.arange(1, len(order) + 1), "token": tokens, "count": count, "band": band})
+    labels = counts.vocabulary[order]
+    columns = {"rank": np.arange(1, len(order) + 1), "label": labels, "token": readable(labels, tokenizer)}
+    return pd.DataFrame({**columns, "count": count, "band": band})
 
 
 def _add(first: NDArray[np.int64], second: NDArray[np.int64]) -> NDArray[np.int64]:
