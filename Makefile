@@ -20,7 +20,7 @@ export PATH := $(BIN):$(PATH)
 STUDY := --config preset='$(PRESET)' $(if $(CORPUS),corpus='$(CORPUS)')
 BOOK := --preset '$(PRESET)' $(if $(CORPUS),--corpus '$(CORPUS)')
 
-.PHONY: help environment report book test check format lab lock
+.PHONY: help environment report book unlock test check format lab lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -34,6 +34,9 @@ report: $(INSTALLED) ## Run the study and build its book: make report [PRESET=sm
 
 book: $(INSTALLED) ## Build the book again from the outputs that are there
 	python -m macromicro.book $(BOOK)
+
+unlock: $(INSTALLED) ## After a crash: release the folder that a killed run left locked
+	snakemake $(STUDY) --unlock
 
 test: $(INSTALLED) ## Run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) -q --durations=10

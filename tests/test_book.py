@@ -248,7 +248,8 @@ def test_every_page_has_one_title(site):
     assert len(written) > 30
     for html in written:
         page = Loaded()
-        page.feed(html.read_text(encoding="utf-8"))
+        # Before its article the theme has the title once more, for printing.
+        page.feed(html.read_text(encoding="utf-8").partition("<article")[2])
         assert page.n_titles == 1, html
 
 
