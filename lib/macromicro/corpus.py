@@ -27,12 +27,16 @@ VISIBLE = r"[^\pC\pZ]"
 
 @dataclass(frozen=True)
 class Corpus:
-    """Samples of the study, samples held out for a base model, evaluation prompts (all sorted by id), and a report."""
+    """Samples of the study, samples held out for a base model, evaluation prompts (all sorted by id), and a report.
+
+    `files` are the files that were read.
+    """
 
     samples: pd.DataFrame
     held_out: pd.DataFrame
     prompts: pd.DataFrame
     report: dict[str, Any]
+    files: tuple[Path, ...] = ()
 
 
 def load_corpus(
@@ -79,7 +83,9 @@ def load_corpus(
     used = {name: parts[name]["source"].value_counts() for name in ("samples", "held_out")}
     by_source = pd.DataFrame({"read": read, "kept": kept, **used}).fillna(0).astype(int).sort_index()
     report["by_source"] = by_source.to_dict(orient="index")
-    return Corpus(parts["samples"], parts["held_out"], parts["prompts"], report)
+    files = [_in_root(str(path))] if source == "file" else []
+    files += [beside] if beside and chosen is not None else []
+    return Corpus(parts["samples"], parts["held_out"], parts["prompts"], report, tuple(files))
 
 
 def clean_samples(samples: pd.DataFrame, *, max_chars: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
