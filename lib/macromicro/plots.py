@@ -123,6 +123,9 @@ def _draw_slopes(axes: Axes, slopes: pd.DataFrame, names: list[str]) -> None:
             axes.annotate(
                 text, (row["high"], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, bbox=box
             )
+    for row in slopes[slopes["note"] != ""].to_dict("records"):
+        y = names.index(f"{row['part']} / {row['granularity']}") + offsets[row["size"]]
+        axes.annotate(row["note"], (0, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
     axes.margins(x=0.14)
 
 

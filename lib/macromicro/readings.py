@@ -25,7 +25,7 @@ def describe_slopes(slopes: pd.DataFrame, *, alpha: float = 0.05) -> str:
 def _in_words(row: dict) -> str:
     """A slope as text."""
     name = f"{row['part']}/{row['granularity']} at N = {row['size']:,}"
-    return f"{name} {row['slope']:+.2f} points ({row['low']:.2f} to {row['high']:.2f}, p = {row['p_holm']:.2g})"
+    return f"{name}: {row['slope']:+.2f} points ({row['low']:.2f} to {row['high']:.2f}, p = {row['p_holm']:.2g})"
 
 
 def show_slopes(slopes: pd.DataFrame) -> pd.DataFrame:

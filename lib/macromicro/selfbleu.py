@@ -104,6 +104,5 @@ def _brevity_penalty(lengths: IntArray) -> FloatArray:
     below, above = np.r_[-far, distinct[:-1]], np.r_[distinct[1:], far]
     nearest = np.where(distinct - below <= above - distinct, below, above)
     closest = np.where(n_same > 1, distinct, nearest)[inverse]
-    with np.errstate(divide="ignore"):
-        penalty = np.exp(np.minimum(1 - closest / lengths, 0))
+    penalty = np.exp(np.minimum(1 - closest / np.maximum(lengths, 1), 0))
     return np.where(lengths > 0, penalty, 0.0)
