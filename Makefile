@@ -39,18 +39,18 @@ unlock: $(INSTALLED) ## After a crash: release the folder that a killed run left
 	snakemake $(STUDY) --unlock
 
 test: $(INSTALLED) ## Run the tests
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) -q --durations=10
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) --durations=10
 
 check: $(INSTALLED) ## Lint, formatting, types, and that notebooks hold no outputs
 	ruff check .
 	ruff format --check .
 	mypy
-	nbstripout --verify $(wildcard notebooks/*.ipynb)
+	nbstripout --verify --keep-id $(wildcard notebooks/*.ipynb)
 
 format: $(INSTALLED) ## Format the code and strip notebooks of their outputs
 	ruff check --fix .
 	ruff format .
-	nbstripout $(wildcard notebooks/*.ipynb)
+	nbstripout --keep-id $(wildcard notebooks/*.ipynb)
 
 lab: $(INSTALLED) ## Open JupyterLab on the notebooks
 	jupyter lab notebooks
