@@ -32,13 +32,19 @@ def markers(axes):
     return {(float(x), float(y)) for line in lines for x, y in zip(*line.get_data(), strict=True)}
 
 
+def shown_ticks(axes):
+    """Labels of the ticks within the limits of an axes."""
+    low, high = sorted(axes.get_xlim())
+    return [text for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high] + axes.get_yticklabels()
+
+
 def assert_text_inside(figure):
     """No text is cut by the edge of the figure, and the legend covers no axis label."""
     figure.canvas.draw()
     renderer = figure.canvas.get_renderer()
     width, height = figure.canvas.get_width_height()
     labels = [axes.xaxis.label for axes in figure.axes if axes.get_xlabel()]
-    texts = [text for axes in figure.axes for text in (*axes.get_xticklabels(), *axes.get_yticklabels(), axes.title)]
+    texts = [text for axes in figure.axes for text in (*shown_ticks(axes), axes.title)]
     for text in [*labels, *texts]:
         box = text.get_window_extent(renderer)
         if text.get_text() and text.get_visible() and box.width > 0:
