@@ -2,6 +2,7 @@
 
 import textwrap
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -18,8 +19,10 @@ def plot_lengths(samples: pd.DataFrame, *, n_sources: int = 12) -> Figure:
     """
     words = pd.DataFrame({part: samples[part].str.count(r"\S+") for part in PARTS}).clip(lower=1)
     largest = samples["source"].value_counts().index[:n_sources]
-    figure = Figure(figsize=(7.0, 3.4 + 0.28 * len(largest)), layout="constrained")
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[2.4, 0.6 + 0.28 * len(largest)])
+    rows = 0.6 + 0.28 * len(largest)
+    figure, (top, bottom) = plt.subplots(
+        2, 1, figsize=(8.0, 3.0 + rows), sharex=True, height_ratios=[2.4, rows], layout="constrained"
+    )
     bins = np.geomspace(1, max(words.to_numpy().max(), 2), 50)
     for part, color in zip(PARTS, sns.color_palette("colorblind"), strict=False):
         top.hist(words[part], bins=bins, histtype="stepfilled", alpha=0.55, color=color, label=part)
