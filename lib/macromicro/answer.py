@@ -18,7 +18,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
 from macromicro.basemodel import load_tokenizer
-from macromicro.chat import IGNORED, encode_prompts, encode_samples
+from macromicro.chat import IGNORED, SAMPLE_COLUMNS, encode_prompts, encode_samples, sort_samples
 from macromicro.compute import reproducible
 from macromicro.finetune import load_model
 
@@ -81,7 +81,7 @@ def answer_prompts(
     tokens are drawn from the smallest set that holds a share `top_p` of the probability, with the same noise for the
     same seed and prompt.
     """
-    prompts = prompts.sort_values("id", ignore_index=True)
+    prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
     tokens = encode_prompts(prompts, tokenizer)
     settings = GenerationConfig(
         max_new_tokens=max_new_tokens,
@@ -124,7 +124,7 @@ def reference_log_likelihood(model: Any, tokenizer: Any, prompts: pd.DataFrame, 
     Parameters: prompts, columns id, instruction, response.
     Raises ValueError if a response is empty or a likelihood is not a number.
     """
-    prompts = prompts.sort_values("id", ignore_index=True)
+    prompts = sort_samples(prompts, SAMPLE_COLUMNS)
     encoded = encode_samples(prompts, tokenizer)
     n_bytes = prompts["response"].map(lambda text: len(text.encode())).to_numpy(dtype=np.int64)
     if (n_bytes == 0).any():
@@ -141,6 +141,34 @@ def reference_log_likelihood(model: Any, tokenizer: Any, prompts: pd.DataFrame, 
         wrong = prompts["id"][~np.isfinite(sums)].iloc[0]
         raise ValueError(f"the likelihood of every reference must be a number, but that of prompt {wrong} is not")
     return pd.DataFrame({"prompt_id": prompts["id"], "log_likelihood": sums, "n_bytes": n_bytes})
+
+
+def answers_side_by_side(answers: pd.DataFrame, prompts: pd.DataFrame, *, n_prompts: int, width: int) -> pd.DataFrame:
+    """The first prompts with the reference and the answers of a few models, each text cut to `width` characters.
+
+    Parameters: answers, columns dataset, prompt_id, answer; prompts, columns id, instruction, response. Of many models
+    the first, the middle and the last by name are shown.
+    Returns: one row per prompt: instruction, reference, one column per model shown.
+    """
+    names = sorted(answers["dataset"].unique())
+    names = list(dict.fromkeys([names[0], names[len(names) // 2], names[-1]]))
+    first = prompts.sort_values("id").head(n_prompts).set_index("id")
+    columns = {"instruction": first["instruction"], "reference": first["response"]}
+    for name in names:
+        columns[name] = answers[answers["dataset"] == name].set_index("prompt_id")["answer"]
+    table = pd.DataFrame(columns).loc[first.index].reset_index(drop=True)
+    return table.map(lambda text: text if len(text) <= width else text[: width - 1] + "…")
+
+
+def likelihood_summary(answers: pd.DataFrame) -> pd.DataFrame:
+    """Per model: likelihood of all references together (nats per byte) and mean length of an answer (tokens)."""
+    groups = answers.groupby("dataset")
+    sums = groups[["log_likelihood", "n_bytes"]].sum()
+    table = {
+        "nats per byte": sums["log_likelihood"] / sums["n_bytes"],
+        "tokens per answer": groups["n_answer_tokens"].mean(),
+    }
+    return pd.DataFrame(table)
 
 
 class _GumbelNoise(LogitsProcessor):

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+SAMPLE_COLUMNS = ("id", "instruction", "response")
 IGNORED = -100
 """Label of a token that does not count in the loss (the convention of torch and transformers)."""
 
@@ -63,13 +64,13 @@ class EncodedSamples:
 
 
 def encode_samples(samples: pd.DataFrame, tokenizer: Any) -> EncodedSamples:
-    """The tokens of the conversation of every sample.
+    """The tokens of the conversation of every sample, sorted by id.
 
     Parameters: samples, columns id, instruction and response; tokenizer, with a chat template.
     Raises ValueError if a column or text is missing, an id repeats, or the template does not begin the conversation
     with the prompt it gives for an answer.
     """
-    check_samples(samples, ("id", "instruction", "response"))
+    samples = sort_samples(samples, SAMPLE_COLUMNS)
     prompts = _render(samples["instruction"], None, tokenizer)
     wholes = _render(samples["instruction"], samples["response"], tokenizer)
     for sample, prompt, whole in zip(samples["id"], prompts, wholes, strict=True):
@@ -88,11 +89,11 @@ def encode_samples(samples: pd.DataFrame, tokenizer: Any) -> EncodedSamples:
 
 
 def encode_prompts(prompts: pd.DataFrame, tokenizer: Any) -> list[list[int]]:
-    """The tokens of each instruction up to where an answer begins.
+    """The tokens of each instruction, sorted by id, up to where an answer begins.
 
     Parameters: prompts, columns id and instruction. Raises ValueError if a column or text is missing or an id repeats.
     """
-    check_samples(prompts, ("id", "instruction"))
+    prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
     return _tokenize(_render(prompts["instruction"], None, tokenizer), tokenizer)
 
 
@@ -106,8 +107,11 @@ def truncate(encoded: EncodedSamples, max_tokens: int) -> EncodedSamples:
     )
 
 
-def check_samples(samples: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ValueError if there is no row, a column or text is missing, or an id repeats."""
+def sort_samples(samples: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The columns of the samples, sorted by id.
+
+    Raises ValueError if there is no row, a column or text is missing, or an id repeats.
+    """
     missing = [name for name in columns if name not in samples.columns]
     if missing:
         raise ValueError(f"samples need the columns {', '.join(columns)}; missing: {', '.join(missing)}")
@@ -119,6 +123,7 @@ def check_samples(samples: pd.DataFrame, columns: Sequence[str]) -> None:
         wrong = ~samples[name].map(lambda text: isinstance(text, str))
         if wrong.any():
             raise ValueError(f"every {name} must be a text, but sample {samples['id'][wrong].iloc[0]!r} has none")
+    return samples[list(columns)].sort_values("id", ignore_index=True)
 
 
 def _render(instructions: pd.Series, responses: pd.Series | None, tokenizer: Any) -> list[str]:

@@ -54,7 +54,7 @@ def train(
     Raises ValueError if no sample has a response token within `max_tokens`.
     """
     model, tokenizer = load_base_model(base)
-    encoded = truncate(encode_samples(dataset.sort_values("id", ignore_index=True), tokenizer), max_tokens)
+    encoded = truncate(encode_samples(dataset, tokenizer), max_tokens)
     if not encoded.ids:
         raise ValueError(f"{max_tokens=} leaves no response token in any of the {len(dataset)} samples")
     samples = Dataset.from_dict({"input_ids": encoded.tokens, "labels": encoded.labels})
