@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import FormatStrFormatter
 
 PARTS = ("instruction", "response")
 
@@ -23,17 +23,17 @@ def plot_lengths(samples: pd.DataFrame, *, n_sources: int = 12) -> Figure:
     figure, (top, bottom) = plt.subplots(
         2, 1, figsize=(8.0, 3.0 + rows), sharex=True, height_ratios=[2.4, rows], layout="constrained"
     )
-    bins = np.geomspace(1, max(words.to_numpy().max(), 2), 50)
+    bins = np.unique(np.geomspace(1, words.to_numpy().max() + 1, 24).round()) - 0.5
     for part, color in zip(PARTS, sns.color_palette("colorblind"), strict=False):
-        top.hist(words[part], bins=bins, histtype="stepfilled", alpha=0.55, color=color, label=part)
-    top.set(xscale="log", ylabel="samples")
+        top.hist(words[part], bins=bins, histtype="stepfilled", alpha=0.35, color=color)
+        top.hist(words[part], bins=bins, histtype="step", linewidth=1.5, color=color, label=part)
+    top.set(xscale="log", ylabel="samples", title="Length of both parts")
     top.legend(frameon=False)
     lengths = [words["response"][samples["source"] == source] for source in largest]
     bottom.boxplot(lengths, orientation="horizontal", tick_labels=[*largest], whis=(5, 95), showfliers=False)
     bottom.invert_yaxis()
-    bottom.set(xlabel="words (top: both parts; bottom: responses by source, box 25 to 75 %, whiskers 5 to 95 %)")
-    bottom.xaxis.label.set_size(8)
-    bottom.xaxis.set_major_formatter(ScalarFormatter())
+    bottom.set(xlabel="words", title="Length of responses by source (box 25 to 75 %, whiskers 5 to 95 %)")
+    bottom.xaxis.set_major_formatter(FormatStrFormatter("%g"))
     return figure
 
 
