@@ -1,0 +1,200 @@
+"""Time and peak memory of the dataset metrics beside their peers, on 10,000 samples of a corpus file.
+
+python benchmarks/metrics.py [CORPUS.parquet] [--size 10000] [--repeats 5] [--case self-bleu]
+
+Every case runs in a process of its own with one thread, ours and the peer's. Embeddings are given: random points
+around 200 centres, since their values do not change the work. Peers: NLTK (200 documents against each other, compared
+per pair of documents); the package vendi-score (`pip install --no-deps vendi-score==0.0.3`); NovelSum's published
+formula, text by text in NumPy, and as one matrix by broadcast cosine similarity in PyTorch, as its authors do.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from macromicro import embedding_diversity, metrics, selfbleu
+from macromicro.tokens import tokenize
+
+CORPUS = Path(__file__).parents[1] / ".." / "shared" / "data" / "corpus.parquet"
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+N_NLTK = 200
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", nargs="?", default=str(CORPUS))
+    parser.add_argument("--size", type=int, default=10_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--case", choices=CASES, action="append", help="only this case; may be repeated")
+    parser.add_argument("--here", choices=CASES, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.here:
+        print(json.dumps(CASES[asked.here](asked.corpus, asked.size, asked.repeats)))
+        return
+    environment = os.environ | dict.fromkeys(THREADS, "1")
+    print("| what | median s | peak MiB | ratio | largest difference |\n|:--|--:|--:|--:|--:|")
+    for case in asked.case or CASES:
+        again = [sys.executable, __file__, asked.corpus, "--size", str(asked.size), "--repeats", str(asked.repeats)]
+        done = subprocess.run([*again, "--here", case], env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        for row in json.loads(done.stdout.splitlines()[-1]):
+            print("| " + " | ".join(row) + " |", flush=True)
+
+
+def timed(call: Callable[[], Any], repeats: int) -> tuple[Any, float, float]:
+    """Result, median seconds, and peak memory of the process so far in MiB; the first of several calls is a warm-up."""
+    if repeats > 1:
+        call()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = call()
+        seconds.append(time.perf_counter() - start)
+    return result, statistics.median(seconds), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def row(what: str, seconds: float, peak: float, ratio: str = "", difference: str = "") -> tuple[str, ...]:
+    return what, f"{seconds:.3g}", f"{peak:.0f}", ratio, difference
+
+
+def sample(corpus: str, size: int) -> pd.DataFrame:
+    """`size` samples drawn with a seed, sorted by id."""
+    table = pd.read_parquet(corpus, columns=["id", "instruction", "response"])
+    return table.sample(size, random_state=0).sort_values("id", ignore_index=True)
+
+
+def points(size: int, dim: int = 384) -> np.ndarray:
+    """Embeddings of float32 around 200 centres."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((200, dim))
+    return (centres[rng.integers(0, 200, size)] + rng.standard_normal((size, dim))).astype(np.float32)
+
+
+def bench_self_bleu(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
+    from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
+
+    tokens = tokenize(sample(corpus, size)["response"], None, unit="word")
+    _, seconds, peak = timed(lambda: selfbleu.self_bleu(tokens), repeats)
+    few = metrics.take(tokens, np.arange(N_NLTK))
+    texts = [part.tolist() for part in np.split(few.tokens, few.offsets[1:-1])]
+    method1 = SmoothingFunction().method1
+
+    def nltk() -> list[float]:
+        others = (texts[:i] + texts[i + 1 :] for i in range(N_NLTK))
+        return [sentence_bleu(rest, text, smoothing_function=method1) for rest, text in zip(others, texts, strict=True)]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs, their_seconds, their_peak = timed(nltk, 1)
+    ratio = (their_seconds / (N_NLTK * (N_NLTK - 1))) / (seconds / (size * (size - 1)))
+    difference = np.abs(np.array(theirs) - selfbleu.self_bleu(few)).max()
+    words = f"{len(tokens.tokens) / size:.0f} words each"
+    return [
+        row(f"self-BLEU of {size:,} responses, {words}", seconds, peak),
+        row(
+            f"NLTK, {N_NLTK} of them (ratio per pair)", their_seconds, their_peak, f"{ratio:,.0f}x", f"{difference:.0e}"
+        ),
+    ]
+
+
+def bench_all_seven(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
+    table, embeddings = sample(corpus, size), points(size)
+    parts = {part: table[part].tolist() for part in ("instruction", "response")}
+
+    def both() -> list[dict[str, float]]:
+        return [metrics.measure(t, tokenize(t, None, unit="word"), embeddings) for t in parts.values()]
+
+    _, seconds, peak = timed(both, repeats)
+    return [row(f"all seven metrics, {size:,} samples, both parts, words counted too", seconds, peak)]
+
+
+def bench_vendi(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
+    embeddings = points(size)
+    value, seconds, peak = timed(lambda: embedding_diversity.vendi_score(embeddings), repeats)
+    rows = [row(f"Vendi, {size:,} x 384", seconds, peak)]
+    if find_spec("vendi_score") is None:
+        return [*rows, ("vendi-score is not installed", "", "", "", "")]
+    from vendi_score import vendi
+
+    for name, peer, times in (("score_dual", vendi.score_dual, repeats), ("score_X", vendi.score_X, 1)):
+        theirs, their_seconds, their_peak = timed(lambda peer=peer: peer(embeddings), times)
+        difference = f"{abs(theirs - value) / value:.0e} of it"
+        rows.append(
+            row(f"vendi-score, {name}", their_seconds, their_peak, f"{their_seconds / seconds:.3g}x", difference)
+        )
+    return rows
+
+
+def bench_novelsum(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
+    embeddings = points(size)
+    value, seconds, peak = timed(lambda: embedding_diversity.novelsum(embeddings, embeddings), repeats)
+    rows = [row(f"NovelSum, {size:,} x 384, reference the same", seconds, peak)]
+    for name, peer in (("text by text, NumPy", novelsum_by_text), ("matrix, PyTorch", novelsum_by_matrix)):
+        theirs, their_seconds, their_peak = timed(lambda peer=peer: peer(embeddings), 1)
+        difference = f"{abs(theirs - value) / value:.0e} of it"
+        ratio = f"{their_seconds / seconds:.3g}x"
+        rows.append(row(f"published formula, {name}", their_seconds, their_peak, ratio, difference))
+    return rows
+
+
+def novelsum_by_text(embeddings: np.ndarray) -> float:
+    """The formula as it is written: for every text its distances, their order, the weighted sum."""
+    size = len(embeddings)
+    units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+    def distances(i: int) -> np.ndarray:
+        return np.delete(1 - units @ units[i], i)
+
+    density = np.array([1 / np.sort(distances(i))[:10].mean() for i in range(size)])
+    weights = 1 / np.arange(1, size)
+    novelty = []
+    for i in range(size):
+        away = distances(i)
+        order = np.argsort(away)
+        terms = weights * (np.delete(density, i) ** 0.5 * away)[order]
+        novelty.append(terms.sum() / weights.sum())
+    return float(np.mean(novelty))
+
+
+def novelsum_by_matrix(embeddings: np.ndarray, block: int = 500) -> float:
+    """The same from one matrix of distances, filled block by block, then row by row."""
+    import torch
+    from torch.nn.functional import cosine_similarity
+
+    size, rows = len(embeddings), torch.from_numpy(embeddings)
+    away = torch.empty((size, size))
+    for i in range(0, size, block):
+        for j in range(0, size, block):
+            similar = cosine_similarity(rows[i : i + block, None], rows[None, j : j + block], dim=2)
+            away[i : i + block, j : j + block] = 1 - similar
+    away = away.fill_diagonal_(torch.inf).numpy()
+    density = 1 / np.sort(away, axis=1)[:, :10].mean(axis=1)
+    weights = 1 / np.arange(1, size)
+
+    def novelty(distances: np.ndarray) -> float:
+        order = np.argsort(distances)[:-1]
+        return np.average(density[order] ** 0.5 * distances[order], weights=weights)
+
+    return float(np.apply_along_axis(novelty, 1, away).mean())
+
+
+CASES = {
+    "self-bleu": bench_self_bleu,
+    "all-seven": bench_all_seven,
+    "vendi": bench_vendi,
+    "novelsum": bench_novelsum,
+}
+
+if __name__ == "__main__":
+    main()
