@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from macromicro.intervals import bootstrap_intervals
 from macromicro.selfbleu import Ngrams, self_bleu
 
 if TYPE_CHECKING:
@@ -118,31 +119,17 @@ def measure_intervals(
 ) -> pd.DataFrame:
     """Table of the seven metrics with an interval each: metric, value, low, high.
 
-    What varies is the draw of the texts. A plain bootstrap would hold texts twice, and copies are just what these
-    metrics count (a copied text has self-BLEU 1), so texts are split into `n_groups` random groups, each left out
-    once, and the jackknife pseudo-values of the groups are what is resampled `n_bootstrap` times.
-
-    Raises ValueError as `measure`, and if fewer than 3 texts leave too few for it. Costs `n_groups` times `measure`.
-    Source: Tukey's pseudo-values (Efron and Tibshirani 1993, chapter 11).
+    The intervals are those of `macromicro.intervals`; they cost `n_groups` times `measure`.
+    Raises ValueError as `measure`, and if there are fewer than three texts.
     """
     embeddings = np.asarray(embeddings)
-    value = measure(texts, tokens, embeddings)
-    if len(texts) < 3:
-        raise ValueError(f"an interval leaves texts out, but n_texts={len(texts)}; give at least 3")
-    rng = np.random.default_rng(seed)
-    n_groups = min(n_groups, len(texts))
-    group = rng.permutation(np.arange(len(texts)) % n_groups)
-    without = []
-    for left_out in range(n_groups):
-        rows = np.flatnonzero(group != left_out)
-        without.append(measure([texts[int(row)] for row in rows], take(tokens, rows), embeddings[rows]))
-    table = pd.DataFrame({"metric": METRICS, "value": [value[name] for name in METRICS]})
-    whole = table["value"].to_numpy()
-    pseudo = n_groups * whole - (n_groups - 1) * pd.DataFrame(without)[list(METRICS)].to_numpy()
-    draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=n_bootstrap) / n_groups
-    spread = draws @ (pseudo - pseudo.mean(axis=0))
-    low, high = np.quantile(spread, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
-    return table.assign(low=whole + low, high=whole + high)
+
+    def measure_rows(rows: IntArray) -> dict[str, float]:
+        return measure([texts[int(row)] for row in rows], take(tokens, rows), embeddings[rows])
+
+    return bootstrap_intervals(
+        measure_rows, len(texts), seed=seed, confidence=confidence, n_groups=n_groups, n_bootstrap=n_bootstrap
+    )
 
 
 def take(tokens: "TokenizedTexts", rows: IntArray) -> "TokenizedTexts":
