@@ -110,7 +110,9 @@ def list_drops(annotation: Annotation) -> pd.DataFrame:
     if annotation.granularity == "meso":
         return step_table(annotation.types)
     if annotation.granularity == "micro":
-        return pd.DataFrame(report["bands"]).T.rename_axis("band").reset_index()
+        bands = pd.DataFrame.from_dict(report["bands"], orient="index")
+        bands["percent"] = (100 * bands.pop("share")).round(1)
+        return bands.rename_axis("band").reset_index()
     n_typed = sum(report["sizes"])
     return pd.DataFrame({"texts": ["in a topic", "noise"], "n": [n_typed, report["n_noise"]]})
 

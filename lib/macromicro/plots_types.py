@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from macromicro.annotate import Annotation
 from macromicro.types import TypeMatrix
@@ -44,6 +45,7 @@ def plot_types_per_text(types: TypeMatrix) -> Figure:
             edges = np.unique(np.geomspace(1, max(int(per_type.max()), 1) + 1, 30).round())
             right.hist(per_type, bins=edges, color="#D55E00")
             right.set_xscale("log")
+            right.xaxis.set_major_formatter("{x:,.0f}")
         right.set(xlabel="texts per type", ylabel="types")
     return figure
 
@@ -75,6 +77,11 @@ def plot_tag_counts(counts: pd.DataFrame) -> Figure:
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.6), layout="constrained")
         left.plot(np.arange(1, len(ordered) + 1), ordered["n_samples"], color="#009E73", linewidth=2)
         left.set(xscale="log", yscale="log", xlabel="rank of the tag", ylabel="texts that carry the tag")
+        for axis in (left.xaxis, left.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:,.0f}")
+            axis.set_minor_formatter(NullFormatter())
+        left.tick_params(axis="x", rotation=45)
         right.barh([_shorten(label) for label in top["label"]], top["n_samples"], color="#009E73")
         right.invert_yaxis()
         right.set(xlabel="texts", title="most frequent tags")
@@ -98,10 +105,18 @@ def plot_bands(curve: pd.DataFrame, low: int, high: int) -> Figure:
             axes.plot(part["rank"], part["count"], color=colour, linewidth=2, label=_describe(part, band, low, high))
         for limit in (low, high):
             axes.axhline(limit, color="0.35", linestyle=":", linewidth=1)
-        axes.set(xlabel="distinct tokens, most frequent first (rank)", ylabel="occurrences in all texts")
+        axes.set_xscale("function", functions=(lambda rank: np.sqrt(np.maximum(rank, 0)), np.square))
+        axes.set(xlabel="rank among distinct tokens (square-root axis)", ylabel="occurrences in all texts")
+        axes.set_xticks(_spread_ticks(len(curve)))
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.legend(loc="upper right", frameon=False, labelspacing=0.9)
+        axes.legend(loc="upper right", framealpha=1, edgecolor="none", labelspacing=0.9)
     return figure
+
+
+def _spread_ticks(last: int) -> list[int]:
+    """Round ranks up to the last that lie well apart on a square-root axis."""
+    step = 10 ** max(len(str(last)) - 2, 0)
+    return [step * tick for tick in (0, 1, 5, 10, 20, 30, 40, 60, 80) if step * tick <= last]
 
 
 def _describe(part: pd.DataFrame, band: str, low: int, high: int) -> str:
