@@ -51,7 +51,7 @@ def test_a_plain_bootstrap_would_miss_self_bleu_by_far():
     drawn = [texts[row] for row in rows]
     plain = measure(drawn, tokenize(drawn, None, unit="word"), points[rows])["BL"]
     row = measure_intervals(texts, tokens, points, seed=0, n_groups=30).set_index("metric").loc["BL"]
-    assert plain > row["high"] + 3 * (row["high"] - row["low"])
+    assert plain > row["high"] + 2 * (row["high"] - row["low"])
 
 
 def test_any_metric_can_have_one():
