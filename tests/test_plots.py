@@ -83,6 +83,12 @@ def test_a_subset_of_strategies_and_missing_scores_are_drawn():
     assert {text.get_text() for text in figure.legends[0].get_texts()} == {"macro", "micro", "baseline (50)"}
 
 
+def test_too_few_points_for_a_line_are_still_drawn():
+    scores = one_size().query("level in (0, 100)")
+    figure = plots.plot_scores(scores, stats.fit_lines(scores), title="Two levels")
+    assert [len(markers(axes)) for axes in panels(figure)] == [6, 6]
+
+
 def test_the_baseline_is_where_it_is_said_to_be():
     scores = one_size()
     figure = plots.plot_scores(scores, stats.fit_lines(scores), title="", baseline=48)

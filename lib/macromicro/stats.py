@@ -97,7 +97,8 @@ def fit_lines(points: pd.DataFrame, *, levels: np.ndarray | None = None) -> pd.D
         line = pd.DataFrame({"level": at, "mean": model.intercept_ + model.coef_[0] * at, "sd": band})
         lines.append(line.assign(**_named(key)))
     columns = [*SERIES, "level", "mean", "sd"]
-    return pd.concat(lines, ignore_index=True)[columns] if lines else pd.DataFrame(columns=columns)
+    none = pd.DataFrame(columns=columns).astype(dict.fromkeys(("level", "mean", "sd"), float))
+    return pd.concat(lines, ignore_index=True)[columns] if lines else none
 
 
 def correlate(points: pd.DataFrame, metrics: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
