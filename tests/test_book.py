@@ -26,7 +26,7 @@ def executed(title: str, given: str = "") -> nbformat.NotebookNode:
     return new_notebook(
         metadata={"papermill": {"duration": 3}, "language_info": {"name": "python", "pygments_lexer": "ipython3"}},
         cells=[
-            new_markdown_cell(f"# {title}\n\nWhat we will see: $k$ types."),
+            new_markdown_cell(f"# {title}\n\nWhat we will see: $k$ types. Next: [select](4_select.ipynb)."),
             new_code_cell('preset = "smoke"\npart = "response"', metadata={"tags": ["parameters"]}),
             new_code_cell(f"preset = {here}\n{given}", metadata={"tags": ["injected-parameters"]}),
             new_code_cell("import pandas as pd"),
@@ -90,6 +90,14 @@ def test_imports_are_folded_and_results_are_not(tmp_path):
     page = page_of(tmp_path, "response-micro", 'part = "response"')
     folded = [cell.source for cell in page.cells if "hide-input" in cell.metadata.get("tags", [])]
     assert folded == ["import pandas as pd"]
+
+
+def test_links_between_notebooks_become_links_between_pages(tmp_path):
+    notebook = executed("Annotate: which types?")
+    notebook.cells.append(new_markdown_cell("Next: [`4_select`](4_select.ipynb), later [more](9_more.ipynb)."))
+    page = pages.Page("3_annotate", "", write(notebook, tmp_path / "page.ipynb"))
+    shown = pages.page_notebook(page, stages={"3_annotate", "4_select"}).cells[-1].source
+    assert shown == "Next: {doc}`4_select </stages/4_select>`, later more."
 
 
 def test_a_notebook_without_a_heading_is_refused():

@@ -2,24 +2,45 @@
 
 import re
 
-LITERAL = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-SPECIAL = re.compile(r"(?<!\\)([*|])|(?<=\w)_(?=\W|$)")
+LITERAL = re.compile(r"`([^`\n]+)`")
+SPECIAL = re.compile(r"(?<!\\)[*|]|(?<=\w)_(?=\W|$)")
 
 
-def as_rest(line: str) -> str:
-    """The line with `names` as literals and stray markup characters escaped; doctests are left alone."""
-    if line.lstrip().startswith((">>>", "...")):
-        return line
+def as_rest(lines):
+    """The lines of a docstring as reStructuredText.
+
+    Doctests stay as they are, indented lines are shown as they stand, and all other text has `names` as literals and
+    stray markup escaped.
+    """
+    rest, doctest, block = [], False, False
+    for line in (line.replace("\b", "").rstrip() for line in lines):
+        doctest = bool(line) and (doctest or line.startswith(">>>"))
+        indented = line.startswith(" ")
+        if indented and not block and not doctest:
+            rest += ["", "::", ""]
+        if block and line and not indented:
+            rest.append("")
+        block = indented and not doctest if line else block
+        rest.append(line if doctest or block else escape(line))
+    return rest
+
+
+def escape(line):
+    """The line with `names` as literals and stray markup characters escaped."""
     parts = re.split(r"(``[^`]+``|`[^`\n]+`)", line)
     return "".join(
-        LITERAL.sub(r"``\1``", part) if part.startswith("`") else SPECIAL.sub(lambda found: f"\\{found[0]}", part)
+        part if part.startswith("``") else LITERAL.sub(r"``\1``", part) if part.startswith("`") else _escaped(part)
         for part in parts
     )
 
 
+def _escaped(text):
+    return SPECIAL.sub(lambda found: f"\\{found[0]}", text)
+
+
 def process(app, what, name, obj, options, lines):
     """Rewrite the lines of a docstring in place, as autodoc asks."""
-    lines[:] = [as_rest(line) for line in lines]
+    lines[:] = as_rest(lines)
 
 
 def setup(app):

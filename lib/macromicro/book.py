@@ -47,7 +47,7 @@ def assemble(root: Path, target: Path) -> None:
     for page in found:
         path = target / f"{page.name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
-        nbformat.write(pages.page_notebook(page), path)
+        nbformat.write(pages.page_notebook(page, stages={page.stage for page in found}), path)
     _write_figures(found, target / "figures")
     _render(templates, target, study=study, out=Layout(root), found=found, names=module_names())
     toc = yaml.safe_dump(contents(found), sort_keys=False, allow_unicode=True)

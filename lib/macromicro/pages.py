@@ -6,7 +6,7 @@ paths and the execution times of papermill are left out; cells that only import 
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import nbformat
 from nbformat import NotebookNode
 
 DATASET = re.compile(r"n(?P<size>\d+)(-d(?P<level>\d+))?-s(?P<seed>\d+)")
+LINK = re.compile(r"\[([^\]]+)\]\((?:notebooks/)?(\d_\w+)\.ipynb\)")
 FOLDED = ("import ", "from ", "run.finish(")
 
 
@@ -93,9 +94,10 @@ def heading(notebook: NotebookNode) -> str:
     return str(first.source.splitlines()[0][2:].strip())
 
 
-def page_notebook(page: Page) -> NotebookNode:
+def page_notebook(page: Page, *, stages: Collection[str] = ()) -> NotebookNode:
     """The notebook as the book shows it: titled, without standard error and machine paths, dull cells folded.
 
+    Parameters: stages, those that the book has; links to the notebook of any other become plain words.
     Raises ValueError if it does not begin with a heading.
     """
     notebook = nbformat.read(page.notebook, as_version=4)
@@ -106,6 +108,8 @@ def page_notebook(page: Page) -> NotebookNode:
     for cell in notebook.cells:
         cell.metadata = NotebookNode({"tags": list(cell.metadata.get("tags", []))})
         cell.source = cell.source.replace(here, "") if here else cell.source
+        if cell.cell_type == "markdown":
+            cell.source = LINK.sub(lambda link: _book_link(link, stages), cell.source)
         if cell.cell_type == "code":
             cell.outputs = [_without(output, here) for output in cell.outputs if output.get("name") != "stderr"]
             if any(cell.source.startswith(word) or f"\n{word}" in f"\n{cell.source}" for word in FOLDED):
@@ -125,6 +129,12 @@ def machine_folder(notebook: NotebookNode) -> str:
             match = re.search(r'^preset = "(/.*/)outputs/', cell.source, flags=re.MULTILINE)
             return match[1] if match else ""
     return ""
+
+
+def _book_link(link: re.Match, stages: Collection[str]) -> str:
+    """A link between notebooks as one between pages of the book."""
+    words, stage = link[1].replace("`", ""), link[2]
+    return f"{{doc}}`{words} </stages/{stage}>`" if stage in stages else words
 
 
 def _given_parameters(cells: list[NotebookNode]) -> list[NotebookNode]:
