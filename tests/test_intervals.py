@@ -23,6 +23,13 @@ def test_the_interval_of_a_mean_is_the_usual_one():
     assert [row["low"], row["high"]] == pytest.approx([values.mean() - half, values.mean() + half], abs=0.02)
 
 
+def test_pseudo_values_of_a_mean_are_the_values_themselves():
+    values = np.array([1.0, 2, 4, 8, 16])
+    row = bootstrap_intervals(lambda rows: {"mean": values[rows].mean()}, 5, seed=0, n_bootstrap=40_000).iloc[0]
+    means = np.random.default_rng(1).choice(values, (40_000, 5)).mean(axis=1)
+    assert [row["low"], row["high"]] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.21)  # steps of 0.2
+
+
 def test_intervals_hold_the_value_and_are_the_same_for_the_same_seed():
     sample = draw(np.random.default_rng(1), 120)
     table, again, other = (measure_intervals(*sample, seed=s, n_groups=20, n_bootstrap=500) for s in (3, 3, 4))
