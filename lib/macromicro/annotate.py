@@ -122,6 +122,11 @@ def _how_to_map(topics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load_tokenizer(base_model: Path | str) -> Any:
+    """Tokenizer of the base model. Raises ValueError, in one line, if it cannot be loaded."""
     from macromicro.basemodel import load_tokenizer
 
-    return load_tokenizer(base_model)
+    try:
+        return load_tokenizer(base_model)
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the tokenizer of the base model {str(base_model)!r} cannot be loaded: {reason}") from error

@@ -76,11 +76,13 @@ def plot_tag_counts(counts: pd.DataFrame) -> Figure:
     with plt.rc_context(FONT):
         figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.6), layout="constrained")
         left.plot(np.arange(1, len(ordered) + 1), ordered["n_samples"], color="#009E73", linewidth=2)
-        left.set(xscale="log", yscale="log", xlabel="rank of the tag", ylabel="texts that carry the tag")
-        for axis in (left.xaxis, left.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_major_formatter("{x:,.0f}")
-            axis.set_minor_formatter(NullFormatter())
+        left.set(xlabel="rank of the tag", ylabel="texts that carry the tag")
+        if len(ordered):
+            left.set(xscale="log", yscale="log")
+            for axis in (left.xaxis, left.yaxis):
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter("{x:,.0f}")
+                axis.set_minor_formatter(NullFormatter())
         left.tick_params(axis="x", rotation=45)
         right.barh([_shorten(label) for label in top["label"]], top["n_samples"], color="#009E73")
         right.invert_yaxis()

@@ -74,6 +74,9 @@ def reduce(
     Parameters: reducer, `pca` (exact, n_neighbors is not used) or `umap` (cosine, `n_neighbors` neighbours, seeded).
     """
     n_samples, n_dimensions = embeddings.shape
+    kept = min(n_components, n_samples, n_dimensions)
+    if n_samples < 2 or not np.ptp(embeddings, axis=0).any():
+        return np.zeros((n_samples, kept), dtype=np.float32)
     if reducer == "umap" and n_samples > max(n_components + 1, 3):
         from umap import UMAP
 
@@ -90,9 +93,6 @@ def reduce(
         return np.asarray(model.fit_transform(embeddings), dtype=np.float32)
     from sklearn.decomposition import PCA
 
-    kept = min(n_components, n_samples, n_dimensions)
-    if not kept:
-        return np.empty((n_samples, 0), dtype=np.float32)
     model = PCA(kept, svd_solver="covariance_eigh") if n_samples > n_dimensions else PCA(kept, svd_solver="full")
     return np.asarray(model.fit_transform(embeddings.astype(np.float64)), dtype=np.float32)
 

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pyarrow as pa
+import pytest
+from macromicro import annotate as module
+from macromicro.annotate import annotate, list_drops, list_top_types, summarise
+from macromicro.params import EmbedParams, TagsParams, TokensParams, TopicsParams, TypesParams
+from macromicro.plots_types import plot_annotation, plot_types_per_text
+from macromicro.types import load_types, save_types
+
+mpl.use("agg")
+
+THEMES = ["bake the bread in a hot oven", "invert the singular matrix", "the team won the match"]
+GRANULARITIES = ["macro", "meso", "micro"]
+
+
+def fake_embeddings(texts, **_):
+    """Around one direction per theme, the same for the same text."""
+    rows = []
+    for text in texts if isinstance(texts, list) else texts.to_pylist():
+        near = [sum(word in text for word in theme.split()) for theme in THEMES]
+        noise = np.random.default_rng(sum(text.encode())).normal(size=6)
+        rows.append(np.concatenate([near, 0.1 * noise]))
+    found = np.array(rows, dtype=np.float32).reshape(len(rows), 9)
+    return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+
+
+@pytest.fixture
+def samples():
+    rows = [f"{THEMES[row % 3]} number{row}" for row in range(120)]
+    return pa.table(
+        {"id": [f"{(7 * row) % 120:03d}" for row in range(120)], "response": rows, "instruction": [""] * 120}
+    )
+
+
+def annotate_small(samples, granularity, part="response", untyped="drop"):
+    return annotate(
+        samples,
+        part,
+        granularity,
+        seed=0,
+        base_model="unused",
+        cache=None,
+        embed=dict(EmbedParams()),
+        topics={**dict(TopicsParams()), "reducer": "pca"},
+        tags={**dict(TagsParams()), "min_count": 5},
+        tokens=dict(TokensParams(low=5, high=60, unit="word")),
+        types=dict(TypesParams(untyped=untyped)),
+    )
+
+
+@pytest.fixture(autouse=True)
+def no_model(monkeypatch):
+    monkeypatch.setattr(module, "embed_texts", fake_embeddings)
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_every_granularity_gives_matrix_tables_and_figures(samples, granularity, tmp_path):
+    found = annotate_small(samples, granularity)
+    types = found.types
+    assert types.n_samples == 120
+    assert types.n_types > 0
+    assert types.report["untyped"] == {"policy": "drop", "n": len(types.untyped), "n_samples": 120}
+    save_types(types, tmp_path / "types.npz")
+    assert load_types(tmp_path / "types.npz").report == json.loads(json.dumps(types.report))
+    assert summarise(found).loc["texts", "value"] == "120"
+    top = list_top_types(found, n=3)
+    assert top["texts"].tolist() == sorted(types.samples_per_type.tolist(), reverse=True)[: len(top)]
+    assert len(list_drops(found)) > 0
+    for figure in (plot_annotation(found), plot_types_per_text(types)):
+        figure.savefig(tmp_path / "figure.png")
+        plt.close(figure)
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+@pytest.mark.parametrize("part", ["instruction", "response"])
+def test_texts_without_types_give_pages_not_errors(samples, granularity, part, tmp_path):
+    """Empty instructions; and a single response."""
+    found = annotate_small(samples if part == "instruction" else samples.slice(0, 1), granularity, part=part)
+    assert found.types.n_types == 0
+    assert list_top_types(found, n=3).empty
+    assert summarise(found).loc["texts without a type", "value"].endswith("(100.0%)")
+    for figure in (plot_annotation(found), plot_types_per_text(found.types)):
+        figure.savefig(tmp_path / "figure.png")
+        plt.close(figure)
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_row_order_does_not_matter(samples, granularity):
+    first = annotate_small(samples, granularity).types
+    moved = annotate_small(samples.take(np.random.default_rng(0).permutation(120)), granularity).types
+    assert first.ids.tolist() == moved.ids.tolist()
+    assert first.labels.tolist() == moved.labels.tolist()
+    assert (first.matrix != moved.matrix).nnz == 0
+
+
+@pytest.mark.parametrize("granularity", GRANULARITIES)
+def test_nearest_and_own_leave_no_text_without_types(samples, granularity):
+    odd = pa.table({"id": ["zzz"], "response": ["?!"], "instruction": [""]})
+    more = pa.concat_tables([odd, samples])
+    assert "zzz" in annotate_small(more, granularity).types.ids[annotate_small(more, granularity).types.untyped]
+    for policy in ("own", "nearest"):
+        types = annotate_small(more, granularity, untyped=policy).types
+        assert len(types.untyped) == 0
+        assert types.report["untyped"]["policy"] == policy
+
+
+def test_a_tokenizer_that_cannot_load_and_an_unknown_granularity_are_named(samples, tmp_path):
+    settings = {"embed": {}, "topics": {}, "tags": {}, "tokens": dict(TokensParams()), "types": dict(TypesParams())}
+    nowhere = {"seed": 0, "base_model": Path(tmp_path / "nowhere"), "cache": None, **settings}
+    with pytest.raises(ValueError, match=r"tokenizer of the base model .*nowhere' cannot be loaded"):
+        annotate(samples, "response", "micro", **nowhere)
+    with pytest.raises(ValueError, match="granularity='nano' must be one of"):
+        annotate(samples, "response", "nano", **nowhere)
