@@ -1,4 +1,4 @@
-"""Read docstrings: sections, entries, and readable prose without markup.
+"""Take docstrings apart: summary, sections, and the entries of lists such as parameters.
 
 Two ways of writing are read: numpydoc (a heading underlined with dashes) and Google's (a heading with a colon, as in
 torch and transformers). A section is known by a few names; those not listed in `SECTIONS` are dropped, since they hold
@@ -8,6 +8,8 @@ bibliographies and tables of contents.
 import re
 import textwrap
 from dataclasses import dataclass, field
+
+from macromicro.markup import DIRECTIVE, clean_example, clean_line, clean_markup
 
 SECTIONS = {
     "args": "parameters",
@@ -37,36 +39,10 @@ SECTIONS = {
     "methods": "",
 }
 ENTRIES = {"parameters", "attributes", "returns", "yields", "raises", "warns", "see also"}
-DROPPED_DIRECTIVES = (
-    r"versionadded|versionchanged|versionremoved|deprecated|plot|image|figure|toctree|index|autosummary|automodule"
-    r"|autofunction|autoclass|autodata|currentmodule|only|raw|include|contents|rubric|seealso|minigallery|tabularcolumns"
-    r"|table|list-table|csv-table|inheritance-diagram|highlight|ipython|graphviz|_[^:]*"
-)
 _UNDERLINE = re.compile(r"^[-=~]{3,}\s*$")
 _COLON_HEADING = re.compile(r"^(\w+(?: \w+)?)\s*::?\s*$")
 _GOOGLE_ENTRY = re.compile(r"^(\*{0,2}[`\w][\w`, .*]{0,60}?)\s*(?:\((.*?)\))?\s*:\s+(.*)$")
-_DIRECTIVE = re.compile(r"^(\s*)\.\. (?:([\w:-]+?)::|_[^:]+:|\[\S+\])\s*(.*)$")
-_BULLET = re.compile(r"^\s*(?:[-*+•] |\d{1,2}[.)] |#\. )")
-_DOCTEST = re.compile(r"^\s*(?:>>>|\.\.\.( |$))")
-_TABLE = re.compile(r"^\s*(?:[=+\-|]{2,}[\s=+\-|]*|\|.*\|)$")
 _SIGNATURE = re.compile(r"^[\w.]+\(.*\)(?:\s*->\s*.+)?$")
-_INLINE = [
-    (re.compile(r"!\[[^\]]*\]\([^)]*\)|<img[^>]*>|</?\w+[^<>]{0,40}/?>(?=\s|$)"), ""),
-    (re.compile(r":[\w:+-]+:`([^`<]+?)\s*<[^`>]*>`"), r"`\1`"),
-    (re.compile(r":[\w:+-]+:(?=`)"), ""),
-    (re.compile(r"`[~!](?:[\w.]+\.)?(\w+(?:\(\))?)`"), r"`\1`"),
-    (re.compile(r"`([^`<]+?)\s*<[^`>]+>`__?"), r"\1"),
-    (re.compile(r"`([^`]+)`__?(?=\W|$)"), r"\1"),
-    (re.compile(r"(?:\s?\[(?:\d+|[A-Z][\w+-]*|#\w*)\]_(?:,(?=\s*\[))?)+"), ""),
-    (re.compile(r"\[(`[^`\]]+`)\](?:\([^)\s]+\))?"), r"\1"),
-    (re.compile(r"\[([^\]\[]+)\]\((?:https?:|\.|/|#)[^)\s]*\)"), r"\1"),
-    (re.compile(r"``([^`]+)``"), r"`\1`"),
-    (re.compile(r"(?<![\w*`\\])\*{1,2}([^\s*`](?:[^*`\n]*[^\s*`\\])?)\*{1,2}(?![\w*])"), r"\1"),
-    (re.compile(r"\\([*_`|])"), r"\1"),
-    (re.compile(r"`\.((?:\w+\.)+\w+|[A-Z]\w*)`"), r"`\1`"),
-    (re.compile(r"\{\{([^{}]*)\}\}"), r"{\1}"),
-    (re.compile(r"[ \t]+"), " "),
-]
 
 
 @dataclass(frozen=True)
@@ -89,7 +65,7 @@ class Docstring:
 
 
 def parse_docstring(doc: str) -> Docstring:
-    r"""The parts of a docstring, cleaned with `clean_markup`.
+    r"""The parts of a docstring, cleaned with `markup.clean_markup`.
 
     Parameters: doc, as `inspect.cleandoc` leaves it (no common indent).
 
@@ -114,30 +90,6 @@ def parse_docstring(doc: str) -> Docstring:
     summary, description = "".join(prose[:1]), "\n\n".join(prose[1:])
     joined = {name: "\n\n".join(part for part in parts if part) for name, parts in texts.items()}
     return Docstring(summary, description, joined, entries)
-
-
-def clean_markup(text: str) -> str:
-    r"""Prose without reST and Markdown clutter: one line per paragraph or list item, a blank line between blocks.
-
-    Literals and references become `code`; notes and formulas keep their contents; directives that carry no prose
-    (version marks, plots, tables, link targets) are dropped with what they hold.
-
-    >>> clean_markup("See :func:`~numpy.mean` [1]_, or\n``axis=0``.\n\n.. versionadded:: 1.7\n   New.")
-    'See `mean`, or `axis=0`.'
-    """
-    blocks = re.split(r"\n\s*\n", _without_directives(text))
-    cleaned = [_clean_block(block) for block in blocks]
-    return "\n\n".join(block for block in cleaned if block)
-
-
-def clean_example(text: str) -> str:
-    """Example code with its prose cleaned; code keeps its lines and prompts."""
-    text = re.sub(r"^\s*```+\w*\s*$", "", _without_directives(text), flags=re.MULTILINE)
-    cleaned = []
-    for block in re.split(r"\n\s*\n", textwrap.dedent(text)):
-        code = block.startswith((" ", "\t")) or _DOCTEST.match(block) or re.search(r"[=(\])]\s*(#.*)?$", block)
-        cleaned.append(textwrap.dedent(block).rstrip().strip("\n") if code else _clean_block(block))
-    return "\n\n".join(block for block in cleaned if block.strip())
 
 
 def _split_sections(lines: list[str]) -> tuple[list[str], list[tuple[str, list[str], bool]]]:
@@ -175,7 +127,7 @@ def _numpydoc_entries(body: list[str], section: str) -> list[Entry]:
             name, kind, text = name, "", clean_markup(kind) or text
         elif section in {"returns", "yields"} and not colon:
             name, kind = "", name
-        entries.append(Entry(_clean_line(name), _clean_line(kind), text))
+        entries.append(Entry(clean_line(name), clean_line(kind), text))
     return entries
 
 
@@ -189,10 +141,10 @@ def _google_entries(body: list[str], section: str) -> list[Entry]:
         rest = textwrap.dedent("\n".join(lines))
         if match:
             name, kind, first = match[1].strip("` "), match[2] or "", match[3]
-            entries.append(Entry(_clean_line(name), _clean_line(kind), clean_markup(f"{first}\n{rest}")))
+            entries.append(Entry(clean_line(name), clean_line(kind), clean_markup(f"{first}\n{rest}")))
         elif head.rstrip().endswith(":"):
             name, _, kind = head.strip().rstrip(":").partition(" ")
-            entries.append(Entry(_clean_line(name.strip("`")), _clean_line(kind.strip("() ")), clean_markup(rest)))
+            entries.append(Entry(clean_line(name.strip("`")), clean_line(kind.strip("() ")), clean_markup(rest)))
     return entries
 
 
@@ -200,53 +152,8 @@ def _heads(lines: list[str]) -> list[tuple[str, list[str]]]:
     """Unindented lines, each with the indented or blank lines below it."""
     heads: list[tuple[str, list[str]]] = []
     for line in lines:
-        if line.strip() and not line[0].isspace() and not _DIRECTIVE.match(line):
+        if line.strip() and not line[0].isspace() and not DIRECTIVE.match(line):
             heads.append((line, []))
         elif heads:
             heads[-1][1].append(line)
     return heads
-
-
-def _without_directives(text: str) -> str:
-    """Text without directive lines; what they hold stays only where it is prose."""
-    kept: list[str] = []
-    dropped: int | None = None
-    for line in text.split("\n"):
-        indent = len(line) - len(line.lstrip())
-        if dropped is not None and (not line.strip() or indent > dropped):
-            continue
-        dropped = None
-        match = _DIRECTIVE.match(line)
-        if match is None:
-            kept.append(line)
-        elif match[2] is None or re.fullmatch(DROPPED_DIRECTIVES, match[2]):
-            dropped = indent
-        else:
-            kept.append("" if not match[3] else f"{match[1]}{match[3]}")
-    return "\n".join(line for line in kept if not re.match(r"^\s*:[\w-]+:(?!`)", line))
-
-
-def _clean_block(block: str) -> str:
-    """A paragraph on one line, a list with an item per line, doctests as they are, tables dropped."""
-    lines = block.strip("\n").split("\n")
-    if any(_TABLE.match(line) for line in lines):
-        return ""
-    if _DOCTEST.match(lines[0]):
-        return textwrap.dedent("\n".join(lines)).rstrip()
-    items: list[str] = []
-    indents = [len(line) - len(line.lstrip()) for line in lines]
-    for line, indent, above in zip(lines, indents, [0, *indents], strict=False):
-        back = indent <= indents[0] < above
-        if items and not back and not _BULLET.match(line):
-            items[-1] += f" {line.strip()}"
-        else:
-            items.append(line.strip())
-    return "\n".join(item for item in map(_clean_line, items) if item)
-
-
-def _clean_line(text: str) -> str:
-    """One line without inline markup."""
-    text = re.sub(r"::\s*$", ":", text.strip())
-    for pattern, plain in _INLINE:
-        text = pattern.sub(plain, text)
-    return text.strip()

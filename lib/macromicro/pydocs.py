@@ -114,18 +114,20 @@ def _class_members(owner: type) -> list[tuple[int, str, str]]:
 
 
 def _public_thing(module: ModuleType, name: str, package: str, failed: dict[str, str]) -> object:
-    """A function or class of `package` itself, else None. Placeholders for packages not installed are noted."""
+    """A function or class of `package` that the module offers (not one it merely imports), else None.
+
+    Placeholders for packages that are not installed are noted.
+    """
     try:
         thing = getattr(module, name)
         home = getattr(thing, "__module__", None)
     except Exception as error:
         failed[f"{module.__name__}.{name}"] = type(error).__name__
         return None
-    if isinstance(home, str):
-        ours = home.split(".")[0] == package.split(".")[0]
-    else:
-        ours = name in getattr(module, "__all__", ())
-    return thing if ours and callable(thing) else None
+    ours = not isinstance(home, str) or home.split(".")[0] == package.split(".")[0]
+    defined_here = home == module.__name__ or (isinstance(home, str) and hasattr(module, "__path__"))
+    shown = name in module.__all__ if hasattr(module, "__all__") else defined_here
+    return thing if ours and shown and callable(thing) else None
 
 
 def _docstring(thing: object) -> str:
