@@ -120,6 +120,20 @@ def test_a_study_that_never_ran_is_an_error_and_not_a_traceback(tmp_path, capsys
     assert "8_analyse is not there" in capsys.readouterr().err
 
 
+def test_a_study_whose_notebooks_show_no_pictures_has_no_book(tmp_path):
+    finished_study(tmp_path / "study")
+    notebook = executed("Analyse: what is it?")
+    notebook.cells[-1].outputs = []
+    write(notebook, Layout(tmp_path / "study").notebook("8_analyse"))
+    with pytest.raises(ValueError, match="shows no picture"):
+        book.assemble(tmp_path / "study", tmp_path / "source")
+
+
+def test_the_graph_runs_notebooks_such_that_they_show_their_figures():
+    snakefile = (Path(__file__).parents[1] / "Snakefile").read_text(encoding="utf-8")
+    assert "MPLBACKEND=agg" not in snakefile, "a kernel with this backend shows no figure"
+
+
 def test_the_contents_hold_every_page_once():
     found = [
         pages.Page("1_corpus", "", Path()),

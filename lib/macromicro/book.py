@@ -34,7 +34,7 @@ FIGURES = {
 def assemble(root: Path, target: Path) -> None:
     """Write the sources of the book of the study in `root` to the folder `target`, which is replaced.
 
-    Raises ValueError if the study has not come to its end.
+    Raises ValueError if the study has not come to its end, or its notebooks show no pictures.
     """
     templates = find_root() / "book"
     found = pages.find_pages(root)
@@ -125,14 +125,17 @@ def build(source: Path, site: Path) -> None:
 
 
 def _write_figures(found: Sequence[pages.Page], folder: Path) -> None:
-    """The pictures that the introduction shows, from the notebooks that drew them."""
+    """The pictures that the introduction shows, from the notebooks that drew them.
+
+    Raises ValueError if one of these notebooks shows no picture.
+    """
     folder.mkdir()
-    for name, (stage, cell) in FIGURES.items():
-        for page in found:
-            if (page.stage, page.cell) == (stage, cell):
-                pictures = pages.figures(nbformat.read(page.notebook, as_version=4))
-                if pictures:
-                    (folder / f"{name}.png").write_bytes(pictures[0])
+    for name, cell in FIGURES.items():
+        for page in (page for page in found if (page.stage, page.cell) == cell):
+            pictures = pages.figures(nbformat.read(page.notebook, as_version=4))
+            if not pictures:
+                raise ValueError(f"{page.notebook}: shows no picture; a kernel with MPLBACKEND=agg shows none")
+            (folder / f"{name}.png").write_bytes(pictures[0])
 
 
 def _render(templates: Path, folder: Path, **context: Any) -> None:
