@@ -4,8 +4,9 @@ python benchmarks/metrics.py [CORPUS.parquet] [--size 10000] [--repeats 5] [--ca
 
 Every case runs in a process of its own with one thread, ours and the peer's. Embeddings are given: random points
 around 200 centres, since their values do not change the work. Peers: NLTK (200 documents against each other, compared
-per pair of documents); the package vendi-score (`pip install --no-deps vendi-score==0.0.3`); NovelSum's published
-formula, text by text in NumPy, and as one matrix by broadcast cosine similarity in PyTorch, as its authors do.
+per pair of documents); the package vendi-score (`pip install --no-deps vendi-score==0.0.3`), its n x n function and its
+dual one; NovelSum's published formula written down pair by pair (300 texts, compared per pair of texts), as one matrix
+of broadcast cosine similarities in PyTorch (as its authors compute it), and in NumPy with a product per text.
 """
 
 import argparse
@@ -30,6 +31,7 @@ from macromicro.tokens import tokenize
 CORPUS = Path(__file__).parents[1] / ".." / "shared" / "data" / "corpus.parquet"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 N_NLTK = 200
+N_PAIRWISE = 300
 
 
 def main() -> None:
@@ -140,7 +142,13 @@ def bench_novelsum(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]
     embeddings = points(size)
     value, seconds, peak = timed(lambda: embedding_diversity.novelsum(embeddings, embeddings), repeats)
     rows = [row(f"NovelSum, {size:,} x 384, reference the same", seconds, peak)]
-    for name, peer in (("text by text, NumPy", novelsum_by_text), ("matrix, PyTorch", novelsum_by_matrix)):
+    few = embeddings[:N_PAIRWISE]
+    theirs, their_seconds, their_peak = timed(lambda: novelsum_by_pair(few), 1)
+    ratio = (their_seconds / (N_PAIRWISE * (N_PAIRWISE - 1))) / (seconds / (size * (size - 1)))
+    difference = abs(theirs / embedding_diversity.novelsum(few, few) - 1)
+    name = f"published formula pair by pair, {N_PAIRWISE} texts (ratio per pair)"
+    rows.append(row(name, their_seconds, their_peak, f"{ratio:.3g}x", f"{difference:.0e} of it"))
+    for name, peer in (("one matrix, PyTorch", novelsum_by_matrix), ("a product per text, NumPy", novelsum_by_text)):
         theirs, their_seconds, their_peak = timed(lambda peer=peer: peer(embeddings), 1)
         difference = f"{abs(theirs - value) / value:.0e} of it"
         ratio = f"{their_seconds / seconds:.3g}x"
@@ -148,8 +156,26 @@ def bench_novelsum(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]
     return rows
 
 
+def novelsum_by_pair(embeddings: np.ndarray) -> float:
+    """The formula as it is written: two sums over texts, the distance of each pair on its own."""
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
+        return 1 - np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))
+
+    def others(i: int) -> list[tuple[float, int]]:
+        return sorted((distance(embeddings[i], other), j) for j, other in enumerate(embeddings) if j != i)
+
+    density = [1 / (sum(away for away, _ in others(i)[:10]) / 10) for i in range(len(embeddings))]
+    weights = [1 / rank for rank in range(1, len(embeddings))]
+    novelty = 0.0
+    for i in range(len(embeddings)):
+        terms = (weight * density[j] ** 0.5 * away for weight, (away, j) in zip(weights, others(i), strict=True))
+        novelty += sum(terms) / sum(weights)
+    return novelty / len(embeddings)
+
+
 def novelsum_by_text(embeddings: np.ndarray) -> float:
-    """The formula as it is written: for every text its distances, their order, the weighted sum."""
+    """The formula with one matrix product per text: its distances, their order, the weighted sum."""
     size = len(embeddings)
     units = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
