@@ -114,6 +114,11 @@ def test_google_style_is_taken_apart():
         (".. math::\n\n    x = y", "x = y"),
         (".. plot::\n\n    plt.plot()\n\nafter", "after"),
         ("<Tip warning={true}>\nBe careful.\n</Tip>", "Be careful."),
+        (
+            "Usage::\n\n    def f():\n        pass\n\n    f()\n\nThat is all.",
+            "Usage:\n\ndef f():\n    pass\n\nf()\n\nThat is all.",
+        ),
+        ("Use it:\n\n.. code-block:: python\n   :linenos:\n\n   x = 1\n   y = 2", "Use it:\n\nx = 1\ny = 2"),
         ("", ""),
     ],
 )

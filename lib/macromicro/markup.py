@@ -9,9 +9,11 @@ DROPPED_DIRECTIVES = (
     r"|autofunction|autoclass|autodata|currentmodule|only|raw|include|contents|rubric|seealso|minigallery|tabularcolumns"
     r"|table|list-table|csv-table|inheritance-diagram|highlight|ipython|graphviz|_[^:]*"
 )
+CODE_DIRECTIVES = {"code", "code-block", "sourcecode", "testcode", "parsed-literal"}
 DIRECTIVE = re.compile(r"^(\s*)\.\. (?:([\w:-]+?)::|_[^:]+:|\[\S+\])\s*(.*)$")
 _BULLET = re.compile(r"^\s*(?:[-*+•] |\d{1,2}[.)] |#\. )")
 _DOCTEST = re.compile(r"^\s*(?:>>>|\.\.\.( |$))")
+_INDENTED = re.compile(r"(?:[ \t]+\S.*(?:\n|$))+$")
 _TABLE = re.compile(r"^\s*(?:[=+\-|]{2,}[\s=+\-|]*|\|.*\|)$")
 _INLINE = [
     (
@@ -41,15 +43,19 @@ _INLINE = [
 def clean_markup(text: str) -> str:
     r"""Prose without reST and Markdown clutter: one line per paragraph or list item, a blank line between blocks.
 
-    Literals and references become `code`; notes and formulas keep their contents; directives that carry no prose
-    (version marks, plots, tables, link targets) are dropped with what they hold.
+    Literals and references become `code`; blocks of code keep their lines; notes and formulas keep their contents;
+    directives that carry no prose (version marks, plots, tables, link targets) are dropped with what they hold.
 
     >>> clean_markup("See :func:`~numpy.mean` [1]_, or\n``axis=0``.\n\n.. versionadded:: 1.7\n   New.")
     'See `mean`, or `axis=0`.'
     """
-    blocks = re.split(r"\n\s*\n", _without_directives(text))
-    cleaned = [_clean_block(block) for block in blocks]
-    return "\n\n".join(block for block in cleaned if block)
+    cleaned: list[str] = []
+    above, literal = "", False
+    for block in re.split(r"\n\s*\n", _without_directives(text)):
+        literal = _INDENTED.match(block) is not None and (literal or above.rstrip().endswith("::"))
+        cleaned.append(textwrap.dedent(block).rstrip() if literal else _clean_block(block))
+        above = block
+    return "\n\n".join(block for block in cleaned if block not in {"", ":"})
 
 
 def clean_example(text: str) -> str:
@@ -59,7 +65,7 @@ def clean_example(text: str) -> str:
     for block in re.split(r"\n\s*\n", textwrap.dedent(text)):
         code = block.startswith((" ", "\t")) or _DOCTEST.match(block) or re.search(r"[=(\])]\s*(#.*)?$", block)
         cleaned.append(textwrap.dedent(block).rstrip().strip("\n") if code else _clean_block(block))
-    return "\n\n".join(block for block in cleaned if block.strip())
+    return "\n\n".join(block for block in cleaned if block.strip() not in {"", ":"})
 
 
 def _without_directives(text: str) -> str:
@@ -74,6 +80,8 @@ def _without_directives(text: str) -> str:
         match = DIRECTIVE.match(line)
         if match is None:
             kept.append(line)
+        elif match[2] in CODE_DIRECTIVES:
+            kept += ["", f"{match[1]}::", ""]
         elif match[2] is None or re.fullmatch(DROPPED_DIRECTIVES, match[2]):
             dropped = indent
         else:
