@@ -124,12 +124,16 @@ def ask_cached(ask: Ask, *, model: str, cache: Path | None, conversations: Seque
 
 
 def _open_cache(cache: Path | None) -> sqlite3.Connection:
-    """The database of replies; in memory if there is no file for it."""
+    """The database of replies; in memory if there is no file. Raises ValueError if the file is something else."""
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
     known = sqlite3.connect(cache or ":memory:", timeout=60)
-    with known:
-        known.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+    try:
+        with known:
+            known.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
+    except sqlite3.DatabaseError as error:
+        known.close()
+        raise ValueError(f"{cache} is no cache of replies: {error}") from None
     return known
 
 

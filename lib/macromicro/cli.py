@@ -1,0 +1,247 @@
+"""The command line: annotate, select, measure and compare one's own instruction data.
+
+Only what `--help` needs is imported here, so that it answers at once; everything else is imported by the commands.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from macromicro.cli_options import (
+    GRANULARITY,
+    CacheOption,
+    ColumnOption,
+    File,
+    Granularity,
+    Method,
+    PartOption,
+    SeedOption,
+    SetOption,
+    TokenizerOption,
+)
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="""Choose diverse instruction data, and measure how diverse it is.
+
+\b
+  macromicro select my.jsonl --size 10000 -o subset.jsonl
+  macromicro measure subset.jsonl --before my.jsonl
+
+A FILE holds one sample per row: .jsonl, .json, .csv or .parquet, or - for JSON lines from a pipe. Understood are
+instruction/response, instruction/input/output (Alpaca), prompt/completion, messages (OpenAI) and conversations
+(ShareGPT); other names are given with --column. Results go to stdout or -o, everything else to stderr.""",
+)
+
+
+@app.command()
+def annotate(
+    file: File,
+    output: Annotated[str, typer.Option("--output", "-o", help="Where to: .npz, .jsonl, .parquet or - (JSON lines).")],
+    part: PartOption = "response",
+    granularity: Annotated[Granularity, GRANULARITY] = "micro",
+    tokenizer: TokenizerOption = "bpe",
+    seed: SeedOption = 0,
+    cache: CacheOption = None,
+    column: ColumnOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Say which types (topics, tags or tokens) every sample carries.
+
+    An .npz file holds the type matrix for `select --types`; .jsonl and .parquet hold a row per sample: id, types.
+
+    \b
+      macromicro annotate my.jsonl --granularity meso -o tags.jsonl
+      macromicro annotate my.jsonl --granularity meso --set tags.tagger=llm \\
+          --set tag_llm.model=MODEL --set tag_llm.base_url=http://localhost:8000/v1 --cache cache -o tags.npz
+    """  # noqa: D301
+    from macromicro.cli_input import make_types, read_usable, say
+    from macromicro.cli_output import check_output, write_types
+    from macromicro.cli_settings import read_settings
+
+    check_output(output, (".npz", ".jsonl", ".parquet"), file)
+    settings = read_settings(set_ or [])
+    samples, _ = read_usable(file, column or [])
+    types, _ = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
+    write_types(types, output)
+    say(f"{types.n_types:,} types; {len(types.untyped):,} of {types.n_samples:,} {part}s carry none")
+
+
+@app.command()
+def select(
+    file: File,
+    size: Annotated[int, typer.Option("--size", "-n", min=1, help="How many samples to choose.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Where to: .jsonl, .parquet or - (JSON lines).")],
+    part: PartOption = "response",
+    granularity: Annotated[Granularity | None, GRANULARITY] = None,
+    level: Annotated[int, typer.Option(min=0, max=100, help="Diversity in percent: 100 covers most types.")] = 100,
+    method: Annotated[Method, typer.Option(help="even = type-aware sampling; the others are its rivals.")] = "even",
+    tokenizer: TokenizerOption = "bpe",
+    types: Annotated[Path | None, typer.Option(help="An .npz file of `annotate`, instead of annotating here.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Dataset card; default: OUTPUT.card.md beside the output.")] = None,
+    seed: SeedOption = 0,
+    cache: CacheOption = None,
+    column: ColumnOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Choose SIZE samples of a file, with a dataset card that says how.
+
+    Samples without text and repeated instructions are left out first, and counted. The card is in the format of the
+    Hugging Face hub: what was chosen, from what, how, with which coverage, and the licences of the rows.
+
+    \b
+      macromicro select my.jsonl --granularity micro --part response --size 10000 -o subset.jsonl
+      macromicro select my.parquet -n 1000 --granularity meso --level 50 -o half.parquet --card README.md
+      macromicro select my.jsonl -n 1000 --method k-center --cache cache -o spread.jsonl
+      cat my.jsonl | macromicro select - -n 500 -o - > subset.jsonl
+    """  # noqa: D301
+    from macromicro.card import save_card
+    from macromicro.cli_input import embedder, make_types, read_types, read_usable, say
+    from macromicro.cli_output import check_output, describe_origin, shown_command, write_samples
+    from macromicro.cli_settings import list_settings, read_settings
+    from macromicro.subset import choose
+
+    check_output(output, (".jsonl", ".parquet"), file)
+    settings = read_settings(set_ or [])
+    samples, about = read_usable(file, column or [])
+    if size > len(samples):
+        raise ValueError(f"--size {size} must be at most the {len(samples)} usable samples of {about['file']}")
+    if granularity is None and method in ("even", "max-coverage"):
+        granularity = "micro"
+    how: dict[str, Any] = {"method": method, "part": part, "size": size, "seed": seed}
+    how |= {"diversity level": f"{level} %"} if method == "even" else {}
+    found = None
+    if types:
+        found, how["types"] = read_types(types), types.name
+    elif granularity:
+        found, made_with = make_types(
+            samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings
+        )
+        how |= {"granularity": granularity, "made with": made_with, **list_settings(settings, granularity)}
+    say(f"choosing {size:,} of {len(samples):,} samples, method {method}")
+    embed = embedder(cache, settings)
+    choice = choose(samples, part, method=method, size=size, level=level, seed=seed, types=found, embed=embed)
+    chosen = samples.iloc[choice.rows].reset_index(drop=True)
+    about |= describe_origin(file)
+    write_samples(chosen, output)
+    for name, value in choice.facts.items():
+        say(f"{name}: {value:,}")
+    if place := card or (None if output == "-" else Path(output).with_suffix(".card.md")):
+        again = shown_command(sys.argv[1:])
+        save_card(chosen, place, data_file=output, made_from=about, made_how=how, coverage=choice.facts, command=again)
+        say(f"card: {place}")
+
+
+@app.command()
+def measure(
+    file: File,
+    before: Annotated[
+        str | None, typer.Option(help="The file that FILE was chosen from, to measure beside it.")
+    ] = None,
+    tokenizer: TokenizerOption = "words",
+    intervals: Annotated[bool, typer.Option("--intervals", help="Add 95 % intervals; takes 50 times as long.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    seed: SeedOption = 0,
+    cache: CacheOption = None,
+    column: ColumnOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Measure how diverse a dataset is, alone or beside the corpus it was chosen from.
+
+    Ratios fall with the number of samples, so the corpus is shown whole (before) and as a random draw of the size of
+    FILE (random): compare `after` with `random`.
+
+    \b
+      1-NR, 2-NR  different 1-grams and 2-grams over all        more is more diverse
+      ED          mean cosine distance of embeddings            more is more diverse
+      SL          mean length                                   words or tokens
+      CR          compression ratio (gzip)                      more is more repetitive
+      BL          mean self-BLEU                                more is more alike
+      IE          entropy of the words or tokens, bits          more is more diverse
+      Vendi       effective number of different texts           more is more diverse
+      NovelSum    distance to the others, dense regions first   more is more diverse
+    """  # noqa: D301
+    from numpy.random import default_rng
+
+    from macromicro.cli_input import embedder, file_name, read_files, token_maker
+    from macromicro.cli_output import write_table
+    from macromicro.cli_settings import read_settings
+    from macromicro.comparison import compare_datasets, join_datasets
+    from macromicro.select import draw_baseline
+
+    settings, name = read_settings(set_ or []), "after" if before else "value"
+    files = {"before": before, name: file} if before else {name: file}
+    read = read_files(files, column or [])
+    samples, datasets = join_datasets(read)
+    if before:
+        n_before, n_after = len(datasets["before"]), len(datasets["after"])
+        drawn = draw_baseline(n_before, min(n_after, n_before), default_rng(seed))
+        datasets = {"before": datasets["before"], "random": drawn, "after": datasets["after"]}
+    tokenize, unit = token_maker(tokenizer, next(iter(read.values())))
+    embed, interval_of = embedder(cache, settings), name if intervals else None
+    table = compare_datasets(samples, datasets, tokenize=tokenize, embed=embed, interval_of=interval_of, seed=seed)
+    about = {
+        "files": {role: file_name(place) for role, place in files.items()},
+        "n_samples": {role: len(rows) for role, rows in datasets.items()},
+        "unit": unit,
+        "seed": seed,
+    }
+    write_table(table, about, as_json_text=json_)
+
+
+@app.command()
+def compare(
+    one: Annotated[str, typer.Argument(metavar="ONE", help="A dataset.")],
+    two: Annotated[str, typer.Argument(metavar="TWO", help="Another.")],
+    tokenizer: TokenizerOption = "words",
+    json_: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    seed: SeedOption = 0,
+    cache: CacheOption = None,
+    column: ColumnOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Compare two datasets: all metrics of `measure` at equal size, and what they share.
+
+    Of the larger one as many samples are drawn at random as the smaller one has: most metrics depend on the size.
+    """
+    from numpy.random import default_rng
+
+    from macromicro.cli_input import embedder, file_name, read_files, token_maker
+    from macromicro.cli_output import write_table
+    from macromicro.cli_settings import read_settings
+    from macromicro.comparison import compare_datasets, count_shared, join_datasets
+    from macromicro.select import draw_baseline
+
+    settings = read_settings(set_ or [])
+    files = {"one": one, "two": two}
+    read = read_files(files, column or [])
+    samples, datasets = join_datasets(read)
+    size = min(len(rows) for rows in datasets.values())
+    rng = default_rng(seed)
+    equal = {name: rows[draw_baseline(len(rows), size, rng)] for name, rows in datasets.items()}
+    tokenize, unit = token_maker(tokenizer, samples)
+    table = compare_datasets(samples, equal, tokenize=tokenize, embed=embedder(cache, settings))
+    about = {
+        "files": {name: file_name(place) for name, place in files.items()},
+        "n_samples": {name: len(rows) for name, rows in datasets.items()},
+        "n_compared": size,
+        "n_shared_instructions": count_shared(read["one"], read["two"]),
+        "unit": unit,
+        "seed": seed,
+    }
+    write_table(table.assign(difference=table["two"] - table["one"]), about, as_json_text=json_)
+
+
+def main() -> None:
+    """Run the command line; an error is one line on stderr and exit status 1."""
+    try:
+        app()
+    except (ValueError, OSError, RuntimeError) as error:
+        message = " ".join(str(error).split()) or type(error).__name__
+        sys.exit(f"macromicro: {message}")

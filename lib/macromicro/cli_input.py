@@ -1,0 +1,144 @@
+"""What the commands of the command line read and load: samples, types, embeddings, tokenizers."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from macromicro.cli_settings import TypeSettings
+from macromicro.corpus import clean_samples
+from macromicro.params import Granularity, Part
+from macromicro.readers import make_samples
+from macromicro.records import read_records
+from macromicro.tokens import TokenizedTexts
+from macromicro.types import TypeMatrix, load_types
+
+COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
+
+
+def say(text: str) -> None:
+    """Write a line for the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """All samples of each file, sorted by id, under the names that the files have here.
+
+    Parameters: columns, the likes of `response=answer`, our name and the file's; each holds for the files that have
+    such a column. Raises ValueError if none has it or `columns` is malformed, and as `readers.read_samples`.
+    """
+    named = dict(pair.partition("=")[::2] for pair in columns)
+    for ours, theirs in named.items():
+        if ours not in COLUMNS or not theirs:
+            raise ValueError(f"--column {ours}={theirs}: expected OURS=THEIRS with OURS one of {', '.join(COLUMNS)}")
+    records = {name: read_records(file) for name, file in files.items()}
+    for theirs in named.values():
+        if not any(theirs in found.columns for found in records.values()):
+            held = "; ".join(f"{found.name} has {', '.join(found.columns)}" for found in records.values())
+            raise ValueError(f"no column {theirs!r}: {held}")
+    read = {}
+    for name, found in records.items():
+        there = {ours: theirs for ours, theirs in named.items() if theirs in found.columns}
+        read[name] = make_samples(found, source=file_name(files[name]), columns=there)
+        say(f"{file_name(files[name])}: {len(read[name]):,} samples")
+    return read
+
+
+def read_usable(file: str, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Samples of a file without empty texts and repeated instructions, sorted by id, and what was dropped.
+
+    Raises ValueError if no sample is left, and as `read_files`.
+    """
+    read = read_files({"file": file}, columns)["file"]
+    samples, dropped = clean_samples(read)
+    if len(samples) < len(read):
+        say(f"left out: {dropped['empty']:,} without text, {dropped['repeated_instruction']:,} repeated instructions")
+    if not len(samples):
+        raise ValueError(f"{file_name(file)}: none of its {len(read)} samples has both an instruction and a response")
+    about = {
+        "file": file_name(file),
+        "samples in the file": len(read),
+        "without text, dropped": dropped["empty"],
+        "repeated instructions, dropped": dropped["repeated_instruction"],
+        "samples chosen from": len(samples),
+    }
+    return samples, about
+
+
+def file_name(file: str) -> str:
+    """How a file is called in what is printed."""
+    return "standard input" if file == "-" else Path(file).name
+
+
+def read_types(path: Path) -> TypeMatrix:
+    """The type matrix of an .npz file of `macromicro annotate`. Raises ValueError if it is no such file."""
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {str(path)!r}")
+    try:
+        return load_types(path)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise ValueError(f"{path}: not a file that `macromicro annotate -o types.npz` wrote ({error})") from None
+
+
+def make_types(
+    samples: pd.DataFrame,
+    part: Part,
+    granularity: Granularity,
+    *,
+    tokenizer: str,
+    seed: int,
+    cache: Path | None,
+    settings: TypeSettings,
+) -> tuple[TypeMatrix, str]:
+    """Types of the samples, and what they were made with, in words.
+
+    Raises ValueError if a tagger has no model, and as `subset.find_types` and `subset.open_tokenizer`.
+    """
+    from macromicro.subset import find_types, open_tokenizer
+    from macromicro.tag_llm import open_tag_writer
+
+    loaded, made_with = None, settings.embed.model
+    if granularity == "micro":
+        loaded, made_with = open_tokenizer("words" if settings.tokens.unit == "word" else tokenizer, samples)
+    tags = dict(settings.tags)
+    if settings.tags.tagger == "llm":
+        if not settings.tag_llm.model:
+            raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
+        replies = cache / "tags.sqlite" if cache else None
+        tags["write_tags"] = open_tag_writer(cache=replies, **dict(settings.tag_llm))
+    say(f"annotating {len(samples):,} {part}s, granularity {granularity}: {made_with}")
+    types = find_types(
+        samples,
+        part,
+        granularity,
+        tokenizer=loaded,
+        embed=embedder(cache, settings),
+        seed=seed,
+        topics=dict(settings.topics),
+        tags=tags,
+        tokens=dict(settings.tokens),
+        untyped=settings.types.untyped,
+    )
+    return types, made_with
+
+
+def embedder(cache: Path | None, settings: TypeSettings) -> Callable[[pd.Series], NDArray[np.float32]]:
+    """What makes embeddings of texts, kept in a folder of `cache` if there is one."""
+    from macromicro.embed import embed_texts
+
+    folder = cache / "embeddings" if cache else None
+    return lambda texts: embed_texts(texts, cache=folder, **dict(settings.embed))
+
+
+def token_maker(name: str, samples: pd.DataFrame) -> tuple[Callable[[pd.Series], TokenizedTexts], str]:
+    """What tokenizes texts, and its unit in words. Parameters: as `subset.open_tokenizer`."""
+    from macromicro.subset import open_tokenizer
+    from macromicro.tokens import tokenize
+
+    loaded, unit = open_tokenizer(name, samples)
+    return lambda texts: tokenize(texts, loaded, unit="word" if loaded is None else "token"), unit

@@ -1,0 +1,35 @@
+"""Options that several commands of the command line share.
+
+The names of parts, granularities and methods are those of `params` and `subset`, written again because importing those
+would delay `--help`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+Part = Literal["instruction", "response"]
+Granularity = Literal["macro", "meso", "micro"]
+Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="Samples, or - for JSON lines from a pipe.")]
+PartOption = Annotated[Part, typer.Option(help="Which side of the samples is annotated.")]
+GRANULARITY = typer.Option(help="What counts as a type: macro = topics, meso = tags, micro = mid-frequency tokens.")
+TokenizerOption = Annotated[
+    str,
+    typer.Option(help="bpe = byte-level BPE trained on the file; words; a tokenizer.json, folder or hub id."),
+]
+SeedOption = Annotated[int, typer.Option(min=0, help="Same file, settings and seed give the same result.")]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option("--column", metavar="OURS=THEIRS", help="Name of a column in the file, e.g. response=answer."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Setting of params/*.yaml, e.g. tokens.low=5, tags.min_count=10."),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder that keeps embeddings and model replies, so that they are computed once."),
+]

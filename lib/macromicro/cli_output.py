@@ -1,0 +1,85 @@
+"""What the commands of the command line write: samples and types (files or standard output), tables, cards."""
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from hashlib import file_digest
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from macromicro.comparison import as_json
+from macromicro.readers import save_samples
+from macromicro.types import TypeMatrix, save_types
+
+
+def check_output(output: str, suffixes: Sequence[str], file: str) -> None:
+    """Refuse, before any work, an output of an unknown format, or one that would replace the input.
+
+    Raises ValueError naming the formats.
+    """
+    if output == "-":
+        return
+    if Path(output).suffix not in suffixes:
+        raise ValueError(f"{output}: expected a name that ends in {', '.join(suffixes)}, or - for JSON lines to a pipe")
+    if file != "-" and Path(file).resolve() == Path(output).resolve():
+        raise ValueError(f"{output}: the output would replace the input")
+
+
+def write_samples(samples: pd.DataFrame, output: str) -> None:
+    """Write samples to a .jsonl or .parquet file, or as the lines of the former to standard output (`-`)."""
+    if output != "-":
+        save_samples(samples, output)
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "samples.jsonl"
+        save_samples(samples, file)
+        with file.open("rb") as lines:
+            shutil.copyfileobj(lines, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+
+
+def write_types(types: TypeMatrix, output: str) -> None:
+    """Write the type matrix (.npz), or a row per sample with its id and the names of its types."""
+    if output.endswith(".npz"):
+        save_types(types, output)
+        return
+    starts = types.matrix.indptr
+    names = [types.labels[types.matrix.indices[a:b]].tolist() for a, b in pairwise(starts)]
+    write_samples(pd.DataFrame({"id": types.ids, "types": names}), output)
+
+
+def write_table(table: pd.DataFrame, about: Mapping[str, Any], *, as_json_text: bool) -> None:
+    """Print a table of metrics and what is to be said about it, for people or as JSON."""
+    if as_json_text:
+        print(json.dumps(as_json(table, about), indent=1, sort_keys=True))
+        return
+    for name, value in about.items():
+        shown = ", ".join(f"{key} {_number(item)}" for key, item in value.items()) if isinstance(value, dict) else value
+        print(f"{name.replace('_', ' ')}: {_number(shown)}")
+    print()
+    print(table.to_string(index=False, float_format=lambda value: f"{value:,.4g}", na_rep="-"))
+
+
+def describe_origin(file: str) -> dict[str, str]:
+    """What to recognise the file by (a pipe has no digest), and the version of this package."""
+    about = {"macromicro": version("macromicro")}
+    if file == "-":
+        return about
+    with Path(file).open("rb") as data:
+        return {"sha256": file_digest(data, "sha256").hexdigest(), **about}
+
+
+def shown_command(arguments: Sequence[str]) -> str:
+    """The command as one would type it beside the files: paths that exist are shortened to their names."""
+    return shlex.join(["macromicro", *(Path(word).name if Path(word).exists() else word for word in arguments)])
+
+
+def _number(value: Any) -> Any:
+    return f"{value:,}" if isinstance(value, int) else value
