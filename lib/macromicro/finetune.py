@@ -86,8 +86,9 @@ def train(
         trainer.add_callback(_Progress())
         trainer.train()
     losses = _loss_table(trainer.state.log_history)
+    only_adapter = {"save_embedding_layers": False} if method == "lora" else {}  # else peft asks the hub about the base
     with write_aside(path) as target, quiet():
-        trainer.model.save_pretrained(target)
+        trainer.model.save_pretrained(target, **only_adapter)
         tokenizer.save_pretrained(target)
         losses.to_parquet(target / "loss.parquet", index=False)
     return losses

@@ -40,6 +40,7 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     axes.axvline(50, color="0.5", linestyle="--", linewidth=1, label="baseline")
     axes.errorbar(scores["score"], rows, xerr=errors, fmt="o", color=COLOURS[0], capsize=3, label="score with interval")
     axes.set_yticks(rows, scores["dataset"])
+    axes.margins(y=0.08)
     axes.invert_yaxis()
     axes.set(xlabel="score against the baseline (50 = equal)")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)

@@ -51,9 +51,9 @@ def pretrain(
     flat, offsets = _flatten(texts)
     rows = rng.permutation(len(texts))
     n_validation = min(int(np.ceil(VALIDATION_SHARE * len(texts))), MAX_VALIDATION_TEXTS)
-    validation = _blocks(flat, offsets, rows[:n_validation], context_length)
+    validation = cut_into_blocks(flat, offsets, rows[:n_validation], context_length)
     order = _epochs(rows[n_validation:], np.diff(offsets), n_tokens, rng)
-    training = _blocks(flat, offsets, order, context_length)[:, : n_tokens // context_length]
+    training = cut_into_blocks(flat, offsets, order, context_length)[:, : n_tokens // context_length]
     return _descend(model, training, validation, batch_tokens // context_length, learning_rate)
 
 
@@ -69,7 +69,7 @@ def _epochs(rows: IntArray, lengths: IntArray, n_tokens: int, rng: Generator) ->
     return np.concatenate([rng.permutation(rows) for _ in range(n_epochs)])
 
 
-def _blocks(flat: IntArray, offsets: IntArray, order: IntArray, context_length: int) -> IntArray:
+def cut_into_blocks(flat: IntArray, offsets: IntArray, order: IntArray, context_length: int) -> IntArray:
     """Texts in order, end to end, cut into blocks: shape (2, n_blocks, context_length), tokens and positions.
 
     Positions restart with every text, by which transformers keeps packed texts apart. A text that a cut divides goes
@@ -93,7 +93,7 @@ def _descend(
     others = [weight for weight in model.parameters() if weight.ndim <= 1]
     groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.95), fused=True)
-    rates = learning_rate * _schedule(n_steps)
+    rates = learning_rate * rate_shares(n_steps)
     checks = set(np.linspace(0, n_steps - 1, N_VALIDATIONS + 1).round().astype(int).tolist())
     rows = []
     for step in tqdm(range(n_steps), desc="base model", unit="step"):
@@ -111,7 +111,7 @@ def _descend(
     return pd.DataFrame(rows, columns=["step", "tokens", "loss", "validation_loss", "learning_rate"])
 
 
-def _schedule(n_steps: int) -> NDArray[np.float64]:
+def rate_shares(n_steps: int) -> NDArray[np.float64]:
     """Share of the learning rate at each step: linear warm-up, then a cosine down to `FINAL_SHARE`."""
     n_warmup = max(1, round(WARMUP_SHARE * n_steps))
     steps = np.arange(n_steps)

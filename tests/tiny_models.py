@@ -1,0 +1,49 @@
+"""A base model of a few thousand parameters, trained once per test process, and samples for it."""
+
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from macromicro.basemodel import train_base_model
+
+FOLDER = tempfile.TemporaryDirectory()
+MODEL = {"vocab_size": 320, "hidden_size": 32, "n_layers": 2, "n_heads": 2, "context_length": 64}
+TRAINING = {"n_tokens": 8192, "batch_tokens": 512, "learning_rate": 5e-3}
+FINETUNING = {
+    "method": "full",
+    "n_epochs": 1,
+    "learning_rate": 3e-3,
+    "warmup_share": 0.0,
+    "batch_size": 8,
+    "gradient_accumulation": 1,
+    "max_tokens": 64,
+    "packing": True,
+    "bf16": False,
+    "lora_rank": 4,
+    "lora_alpha": 8,
+}
+THINGS = "apple bread chair dog engine flower garden horse island jacket kettle lamp".split()
+PLACES = "attic barn cellar desert engine-room forest gallery harbour".split()
+
+
+def make_samples(n_samples: int, seed: int) -> pd.DataFrame:
+    """Questions where a thing is, with answers of varying length; ids are unique over seeds."""
+    rng = np.random.default_rng(seed)
+    things, places = rng.choice(THINGS, n_samples), rng.choice(PLACES, n_samples)
+    tails = [" and so it stays"[: rng.integers(0, 17)] for _ in range(n_samples)]
+    rows = zip(things, places, tails, strict=True)
+    table = [
+        (f"{seed:02d}-{i:04d}", f"Where is the {thing}?", f"The {thing} is in the {place}{tail}.")
+        for i, (thing, place, tail) in enumerate(rows)
+    ]
+    return pd.DataFrame(table, columns=["id", "instruction", "response"])
+
+
+@cache
+def tiny_base() -> Path:
+    """Folder of the trained base model."""
+    path = Path(FOLDER.name) / "base"
+    train_base_model(make_samples(200, seed=90), path=path, seed=0, **MODEL, **TRAINING)
+    return path
