@@ -19,7 +19,7 @@ TINY = study.base_model.source == "tiny-llama"
 # One thread per process (two processes beat one with two threads) and the same bytes on every run.
 ENVIRONMENT = (
     "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false "
-    "PYTHONHASHSEED=0 MPLBACKEND=agg"
+    "PYTHONHASHSEED=0 MPLBACKEND=module://matplotlib_inline.backend_inline"
 )
 
 
