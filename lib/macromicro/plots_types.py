@@ -3,8 +3,6 @@
 Colours are those of Okabe and Ito; sizes suit a page 700 pixels wide.
 """
 
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -16,7 +14,6 @@ from macromicro.annotate import Annotation
 from macromicro.types import TypeMatrix
 
 WIDTH = 8.4  # inches
-FONT: Any = {"font.size": 11, "axes.titlesize": 11, "axes.labelsize": 11, "figure.dpi": 110}
 BAND_COLOURS = {"high": "#0072B2", "mid": "#D55E00", "low": "#009E73"}
 TOPIC_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
 GREY = "0.75"
@@ -34,38 +31,36 @@ def plot_annotation(annotation: Annotation) -> Figure:
 
 def plot_types_per_text(types: TypeMatrix) -> Figure:
     """Two histograms: types that a text carries, and texts that carry a type (logarithmic)."""
-    with plt.rc_context(FONT):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.9), layout="constrained")
-        per_text, per_type = types.types_per_sample, types.samples_per_type
-        top = int(np.quantile(per_text, 0.99)) + 1 if len(per_text) else 1
-        step = -(-(top + 1) // 40)
-        left.hist(np.minimum(per_text, top), bins=np.arange(0, top + 1 + step, step) - 0.5, color="#0072B2")
-        left.set(xlabel="types per text (last bar: that many or more)", ylabel="texts")
-        if types.n_types:
-            edges = np.unique(np.geomspace(1, max(int(per_type.max()), 1) + 1, 30).round())
-            right.hist(per_type, bins=edges, color="#D55E00")
-            right.set_xscale("log")
-            right.xaxis.set_major_formatter("{x:,.0f}")
-        right.set(xlabel="texts per type", ylabel="types")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.9), layout="constrained")
+    per_text, per_type = types.types_per_sample, types.samples_per_type
+    top = int(np.quantile(per_text, 0.99)) + 1 if len(per_text) else 1
+    step = -(-(top + 1) // 40)
+    left.hist(np.minimum(per_text, top), bins=np.arange(0, top + 1 + step, step) - 0.5, color="#0072B2")
+    left.set(xlabel="types per text (last bar: that many or more)", ylabel="texts")
+    if types.n_types:
+        edges = np.unique(np.geomspace(1, max(int(per_type.max()), 1) + 1, 30).round())
+        right.hist(per_type, bins=edges, color="#D55E00")
+        right.set_xscale("log")
+        right.xaxis.set_major_formatter("{x:,.0f}")
+    right.set(xlabel="texts per type", ylabel="types")
     return figure
 
 
 def plot_topic_map(points: pd.DataFrame, types: TypeMatrix) -> Figure:
     """Texts in two dimensions: the largest topics in colour with their keywords, other topics dark, noise light."""
     named = min(len(TOPIC_COLOURS), int(points["topic"].max()) + 1) if len(points) else 0
-    with plt.rc_context(FONT):
-        figure, axes = plt.subplots(figsize=(WIDTH, 5.6), layout="constrained")
-        noise = points[points["topic"] < 0]
-        others = points[points["topic"] >= named]
-        axes.scatter(noise["x"], noise["y"], s=4, color="0.85", linewidths=0, label=f"no topic ({len(noise)} texts)")
-        axes.scatter(others["x"], others["y"], s=4, color="0.55", linewidths=0, label="smaller topics")
-        for topic in range(named):
-            here = points[points["topic"] == topic]
-            axes.scatter(
-                here["x"], here["y"], s=12, color=TOPIC_COLOURS[topic], linewidths=0, label=str(types.labels[topic])
-            )
-        axes.set(xticks=[], yticks=[], xlabel="first map coordinate", ylabel="second map coordinate")
-        figure.legend(loc="outside lower center", ncols=2, markerscale=2.5, frameon=False, fontsize=10)
+    figure, axes = plt.subplots(figsize=(WIDTH, 5.6), layout="constrained")
+    noise = points[points["topic"] < 0]
+    others = points[points["topic"] >= named]
+    axes.scatter(noise["x"], noise["y"], s=4, color="0.85", linewidths=0, label=f"no topic ({len(noise)} texts)")
+    axes.scatter(others["x"], others["y"], s=4, color="0.55", linewidths=0, label="smaller topics")
+    for topic in range(named):
+        here = points[points["topic"] == topic]
+        axes.scatter(
+            here["x"], here["y"], s=12, color=TOPIC_COLOURS[topic], linewidths=0, label=str(types.labels[topic])
+        )
+    axes.set(xticks=[], yticks=[], xlabel="first map coordinate", ylabel="second map coordinate")
+    figure.legend(loc="outside lower center", ncols=2, markerscale=2.5, frameon=False, fontsize=10)
     return figure
 
 
@@ -73,21 +68,20 @@ def plot_tag_counts(counts: pd.DataFrame) -> Figure:
     """Texts per tag: all tags by rank (logarithmic) and the most frequent ones by name."""
     ordered = counts.sort_values(["n_samples", "label"], ascending=[False, True])
     top = ordered.head(20)
-    with plt.rc_context(FONT):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.6), layout="constrained")
-        left.plot(np.arange(1, len(ordered) + 1), ordered["n_samples"], color="#009E73", linewidth=2)
-        left.set(xlabel="rank of the tag", ylabel="texts that carry the tag")
-        if len(ordered):
-            left.set(xscale="log", yscale="log")
-            for axis in (left.xaxis, left.yaxis):
-                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-                axis.set_major_formatter("{x:,.0f}")
-                axis.set_minor_formatter(NullFormatter())
-        left.tick_params(axis="x", rotation=45)
-        right.barh([_shorten(label) for label in top["label"]], top["n_samples"], color="#009E73")
-        right.invert_yaxis()
-        right.set(xlabel="texts", title="most frequent tags")
-        right.margins(y=0.01)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 4.6), layout="constrained")
+    left.plot(np.arange(1, len(ordered) + 1), ordered["n_samples"], color="#009E73", linewidth=2)
+    left.set(xlabel="rank of the tag", ylabel="texts that carry the tag")
+    if len(ordered):
+        left.set(xscale="log", yscale="log")
+        for axis in (left.xaxis, left.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter("{x:,.0f}")
+            axis.set_minor_formatter(NullFormatter())
+    left.tick_params(axis="x", rotation=45)
+    right.barh([_shorten(label) for label in top["label"]], top["n_samples"], color="#009E73")
+    right.invert_yaxis()
+    right.set(xlabel="texts", title="most frequent tags")
+    right.margins(y=0.01)
     return figure
 
 
@@ -96,22 +90,21 @@ def plot_bands(curve: pd.DataFrame, low: int, high: int) -> Figure:
 
     Parameters: curve, as `tokens.count_curve` gives it; low and high, the limits of the mid band.
     """
-    with plt.rc_context(FONT):
-        figure, axes = plt.subplots(figsize=(WIDTH, 4.4), layout="constrained")
-        if len(curve):
-            axes.set_yscale("log")
-            axes.set_ylim(0.7, float(curve["count"].max()) * 2)
-        for band, colour in BAND_COLOURS.items():
-            part = curve[curve["band"] == band]
-            axes.fill_between(part["rank"], 0.7, part["count"], color=colour, alpha=0.35, linewidth=0)
-            axes.plot(part["rank"], part["count"], color=colour, linewidth=2, label=_describe(part, band, low, high))
-        for limit in (low, high):
-            axes.axhline(limit, color="0.35", linestyle=":", linewidth=1)
-        axes.set_xscale("function", functions=(lambda rank: np.sqrt(np.maximum(rank, 0)), np.square))
-        axes.set(xlabel="rank among distinct tokens (square-root axis)", ylabel="occurrences in all texts")
-        axes.set_xticks(_spread_ticks(len(curve)))
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.legend(loc="upper right", framealpha=1, edgecolor="none", labelspacing=0.9)
+    figure, axes = plt.subplots(figsize=(WIDTH, 4.4), layout="constrained")
+    if len(curve):
+        axes.set_yscale("log")
+        axes.set_ylim(0.7, float(curve["count"].max()) * 2)
+    for band, colour in BAND_COLOURS.items():
+        part = curve[curve["band"] == band]
+        axes.fill_between(part["rank"], 0.7, part["count"], color=colour, alpha=0.35, linewidth=0)
+        axes.plot(part["rank"], part["count"], color=colour, linewidth=2, label=_describe(part, band, low, high))
+    for limit in (low, high):
+        axes.axhline(limit, color="0.35", linestyle=":", linewidth=1)
+    axes.set_xscale("function", functions=(lambda rank: np.sqrt(np.maximum(rank, 0)), np.square))
+    axes.set(xlabel="rank among distinct tokens (square-root axis)", ylabel="occurrences in all texts")
+    axes.set_xticks(_spread_ticks(len(curve)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.legend(loc="upper right", framealpha=1, edgecolor="none", labelspacing=0.9)
     return figure
 
 
