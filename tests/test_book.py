@@ -202,7 +202,9 @@ def write_tables(out: Layout, study: params.Study) -> None:
         {"part": part, "metric": "IE", "n": 3, "r": 0.5, "low": -1.0, "high": 1.0} for part in params.Part.__args__
     ]
     tables = {
-        out.levels(strategy): grid.assign(k=[3, 4, 5], pool_size=[5, 6, 7], coverage=0.9, evenness=[0.5, 0.6, 0.7]),
+        out.levels(strategy): grid.assign(
+            n_types_covered=[3, 4, 5], pool_size=[5, 6, 7], coverage=[0.3, 0.4, 0.5], evenness=[0.5, 0.6, 0.7]
+        ),
         out.scores(strategy): scored,
         out.results / "slopes.parquet": stats.fit_slopes(points),
         out.results / "correlations.parquet": pd.DataFrame(metrics),
@@ -285,7 +287,7 @@ def test_numbers_come_from_the_outputs(site):
     assert "1,234 samples" in words(site, "paper.html")
     assert "4.25" in words(site, "stages/5_finetune.html")
     assert "48.0 52.5 51.0" in words(site, "stages/7_judge.html")
-    assert "3 to 5 5 to 7 90.0 % 0.50 to 0.70" in words(site, "stages/4_select.html")
+    assert "3 to 5 30 to 50 % 5 to 7 0.50 to 0.70" in words(site, "stages/4_select.html")
     # One sample of three has no type; the others carry two and one.
     assert "response micro 2 2 1 1.5" in words(site, "stages/3_annotate.html")
     # 0.7 nats per byte are 1.01 bits.

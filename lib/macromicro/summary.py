@@ -59,7 +59,7 @@ def annotations(out: Layout, strategies: Sequence[str]) -> pd.DataFrame:
 
 
 def selections(out: Layout, strategies: Sequence[str]) -> pd.DataFrame:
-    """A row per strategy and size: types and pool of the lowest and the highest level, coverage and evenness."""
+    """A row per strategy and size: types covered and pool of the lowest and the highest level, evenness."""
     rows = []
     for strategy in strategies:
         for size, levels in pd.read_parquet(out.levels(strategy)).groupby("size"):
@@ -69,9 +69,9 @@ def selections(out: Layout, strategies: Sequence[str]) -> pd.DataFrame:
                 {
                     "strategy": _link(strategy, f"4_select/{strategy}"),
                     "N": f"{size:,}",
-                    "types": f"{low['k']:,} to {high['k']:,}",
+                    "types covered": f"{low['n_types_covered']:,} to {high['n_types_covered']:,}",
+                    "of all": f"{100 * low['coverage']:.0f} to {100 * high['coverage']:.0f} %",
                     "pool": f"{low['pool_size']:,} to {high['pool_size']:,}",
-                    "least coverage": f"{100 * levels['coverage'].min():.1f} %",
                     "evenness": f"{levels['evenness'].min():.2f} to {levels['evenness'].max():.2f}",
                 }
             )
