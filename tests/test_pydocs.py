@@ -118,6 +118,7 @@ def test_google_style_is_taken_apart():
             "Usage::\n\n    def f():\n        pass\n\n    f()\n\nThat is all.",
             "Usage:\n\ndef f():\n    pass\n\nf()\n\nThat is all.",
         ),
+        (".. note::\n\n    Run::\n\n        f()\n\n    and\n    wait.", "Run:\n\nf()\n\nand wait."),
         ("Use it:\n\n.. code-block:: python\n   :linenos:\n\n   x = 1\n   y = 2", "Use it:\n\nx = 1\ny = 2"),
         ("", ""),
     ],

@@ -13,7 +13,6 @@ CODE_DIRECTIVES = {"code", "code-block", "sourcecode", "testcode", "parsed-liter
 DIRECTIVE = re.compile(r"^(\s*)\.\. (?:([\w:-]+?)::|_[^:]+:|\[\S+\])\s*(.*)$")
 _BULLET = re.compile(r"^\s*(?:[-*+•] |\d{1,2}[.)] |#\. )")
 _DOCTEST = re.compile(r"^\s*(?:>>>|\.\.\.( |$))")
-_INDENTED = re.compile(r"(?:[ \t]+\S.*(?:\n|$))+$")
 _TABLE = re.compile(r"^\s*(?:[=+\-|]{2,}[\s=+\-|]*|\|.*\|)$")
 _INLINE = [
     (
@@ -50,11 +49,14 @@ def clean_markup(text: str) -> str:
     'See `mean`, or `axis=0`.'
     """
     cleaned: list[str] = []
-    above, literal = "", False
+    code_below: int | None = None  # blocks that are indented deeper than this are code
     for block in re.split(r"\n\s*\n", _without_directives(text)):
-        literal = _INDENTED.match(block) is not None and (literal or above.rstrip().endswith("::"))
-        cleaned.append(textwrap.dedent(block).rstrip() if literal else _clean_block(block))
-        above = block
+        indent = min((len(line) - len(line.lstrip()) for line in block.split("\n") if line.strip()), default=0)
+        if code_below is not None and indent > code_below:
+            cleaned.append(textwrap.dedent(block).rstrip())
+        else:
+            cleaned.append(_clean_block(block))
+            code_below = indent if block.rstrip().endswith("::") else None
     return "\n\n".join(block for block in cleaned if block not in {"", ":"})
 
 
