@@ -6,8 +6,8 @@ Texts are streamed from Parquet, each size in a process of its own. The last row
 two processes, and says whether the merged matrix is the same as that of one pass.
 
 Where it breaks: what one pass keeps is the presence matrix, 4 bytes per distinct token of each text (about 38 in
-responses of 62 tokens), so 100 million such texts need about 15 GB. Sharded counting carries them: one job per shard counts, `merge_counts`
-adds up the counts, and the mid band, a quarter of the entries, is cut from each shard on its own.
+responses of 62 tokens), so 100 million such texts need about 15 GB. Sharded counting carries them: one job per shard
+counts, `merge_counts` adds up the counts, and the mid band, a third of the entries, is cut from each shard alone.
 """
 
 import argparse

@@ -4,6 +4,7 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from macromicro import annotate as module
@@ -91,11 +92,16 @@ def test_texts_without_types_give_pages_not_errors(samples, granularity, part, t
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
 def test_row_order_does_not_matter(samples, granularity):
-    first = annotate_small(samples, granularity).types
-    moved = annotate_small(samples.take(np.random.default_rng(0).permutation(120)), granularity).types
-    assert first.ids.tolist() == moved.ids.tolist()
-    assert first.labels.tolist() == moved.labels.tolist()
-    assert (first.matrix != moved.matrix).nnz == 0
+    odd = pa.table({"id": list("xyz"), "response": ["?", "!!", ";;;"], "instruction": [""] * 3})
+    rows = pa.concat_tables([odd, samples])
+    first = annotate_small(rows, granularity, untyped="nearest")
+    moved = annotate_small(rows.take(np.random.default_rng(0).permutation(123)), granularity, untyped="nearest")
+    assert first.types.ids.tolist() == moved.types.ids.tolist()
+    assert first.types.labels.tolist() == moved.types.labels.tolist()
+    assert first.types.report == moved.types.report
+    assert first.types.report["untyped"]["n"] >= 3
+    assert (first.types.matrix != moved.types.matrix).nnz == 0
+    pd.testing.assert_frame_equal(first.evidence, moved.evidence)
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
