@@ -11,6 +11,15 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
         aside.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failed_folder_is_removed(tmp_path):
+    with pytest.raises(RuntimeError), write_aside(tmp_path / "model") as aside:
+        aside.mkdir()
+        (aside / "half").touch()
+        raise RuntimeError
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_write_replaces_a_file_at_once(tmp_path):

@@ -5,6 +5,7 @@ Snakemake wildcards (`layout.dataset("{strategy}", "{dataset}")`).
 """
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,26 +28,23 @@ def find_root(start: Path | None = None) -> Path:
 def write_aside(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` (file or folder) and move it to `path` when the block succeeds.
 
-    On an exception nothing is left at `path` that was not there before, and the temporary path is kept out of the way
-    under a name that no stage reads.
+    On an exception `path` is what it was before, and what was written so far is removed.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    yield aside
+    try:
+        yield aside
+    except BaseException:
+        shutil.rmtree(aside) if aside.is_dir() else aside.unlink(missing_ok=True)
+        raise
     if aside.is_dir() and path.is_dir():
         old = path.with_name(f".{path.name}.{os.getpid()}.old")
         path.rename(old)
         aside.rename(path)
-        _remove_folder(old)
+        shutil.rmtree(old)
     else:
         aside.replace(path)
-
-
-def _remove_folder(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)
 
 
 @dataclass(frozen=True)
