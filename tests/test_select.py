@@ -193,7 +193,7 @@ def test_levels_are_linear_in_the_types_covered_and_every_dataset_has_its_size()
 
 def test_where_a_dataset_cannot_cover_its_pool_it_draws_from_a_larger_one():
     types = token_like()
-    table, _ = select_datasets(types, levels=[0, 50, 100], sizes=[30], seeds=[0, 1, 2])
+    table, _ = select_datasets(types, levels=[0, 50, 100], sizes=[15], seeds=[0, 1, 2])
     assert (table["k"] >= table["n_types_covered"]).all()
     assert table.loc[table["level"] == 100, "n_types_covered"].max() < 150
     missed = (table["n_types_covered"] - table["k_target"]).abs() / table["k_target"]

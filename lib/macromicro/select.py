@@ -178,13 +178,16 @@ def _choose_pools(
 ) -> list[tuple[int, int]]:
     """Types to cover and types of the pool to draw from, for each level (rule in `select_datasets`).
 
-    What a pool lets `size` samples cover is found by drawing once. It grows with the pool but for chance, so the
-    smallest pool that suffices is found by bisection, and where pools are covered in full none is needed.
+    What a pool lets `size` samples cover is found by drawing once, unless it has no more than `size` types: each sample
+    drawn serves a type not covered yet, so all are covered. It grows with the pool but for chance, so that the smallest
+    pool that suffices is found by bisection, and where pools are covered in full none is needed.
     """
 
     @cache
     def covered(state: int) -> int:
         k, pool = int(peeling.ks[state]), np.flatnonzero(peeling.sample_steps >= state)
+        if k <= size:
+            return k
         return int(np.count_nonzero(count_types(types, _draw(links, pool, size, default_rng([seed, size, k])))))
 
     lowest = peeling.smallest_state(size)
