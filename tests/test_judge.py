@@ -33,7 +33,7 @@ def test_verdicts_and_score_by_hand() -> None:
 def test_a_difference_up_to_the_margin_is_a_tie() -> None:
     answers = table({"a-s0": [-10.0, -12.0, -13.0, -9.0]}, n_bytes=4)
     verdicts = judge_likelihood(answers, table({"b-s0": [-11.0] * 4}, n_bytes=4), tie_margin=0.25)
-    assert verdicts["verdict"].tolist() == ["tie", "tie", "loss", "win" if 2 / 4 > 0.25 else "tie"]
+    assert verdicts["verdict"].tolist() == ["tie", "tie", "loss", "win"]
 
 
 def test_each_model_meets_the_baseline_of_its_seed() -> None:
@@ -45,6 +45,7 @@ def test_each_model_meets_the_baseline_of_its_seed() -> None:
 likelihoods = st.lists(st.floats(-500, -1), min_size=3, max_size=20)
 
 
+@settings(deadline=None)
 @given(likelihoods)
 def test_baseline_against_itself_is_exactly_50(values: list[float]) -> None:
     baseline = table({"n5-s0": values})
@@ -107,7 +108,7 @@ GOOD = {"n5-d000-s0": [-1.0, -2.0]}
         (table(GOOD, n_bytes=0), table({"n5-s0": [-1.0, -2.0]}), "n_bytes above 0"),
         (table(GOOD), table({"n5-s0": [-1.0, -2.0]}, n_bytes=9), "different references for prompt p0"),
         (table(GOOD), table({"n5-s0": [-1.0], "n9-s0": [-1.0]}), "one baseline model per seed"),
-        (pd.concat([table(GOOD)] * 2), table({"n5-s0": [-1.0, -2.0]}), "repeats prompt p0"),
+        (pd.concat([table(GOOD)] * 2), table({"n5-s0": [-1.0, -2.0]}), "n5-d000-s0 has p0 twice"),
         (table({}), table({"n5-s0": [-1.0, -2.0]}), "answers must not be empty"),
         (table(GOOD).drop(columns="n_bytes"), table({"n5-s0": [-1.0, -2.0]}), "missing: n_bytes"),
     ],
