@@ -1,11 +1,13 @@
 """The language model is a real HTTP server that speaks the OpenAI chat protocol, with rules instead of a model."""
 
 import json
+import subprocess
 import sys
 import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -260,3 +262,18 @@ def test_vllm_in_process(monkeypatch):
     tags, _ = write_tags(texts, ask=ask, model="some/model", n_tags=4, max_chars=99, cache=None)
     assert tags == [[f"{row:03d}"] for row in range(600)]
     assert loaded == ["some/model"]
+
+
+def test_annotate_on_the_command_line(server, tmp_path):
+    rows = [{"instruction": f"question {row}", "response": text} for row, text in enumerate(TEXTS)]
+    (tmp_path / "my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = ["tags.tagger=llm", f"tag_llm.model={MODEL}", f"tag_llm.base_url={server.base_url}", "tags.min_count=2",
+                "tags.merge_distance=0"]  # fmt: skip
+    command = [Path(sys.executable).parent / "macromicro", "annotate", "my.jsonl", "--granularity", "meso", "-o", "-"]
+    command += ["--cache", "cache", *(word for setting in settings for word in ("--set", setting))]
+    for n_asked in (3, 3):
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        found = sorted(json.loads(line)["types"] for line in done.stdout.splitlines())
+        assert found == [["poetry"], ["poetry", "rivers"], ["rivers"]]
+        assert len(server.asked) == n_asked

@@ -39,6 +39,9 @@ def compare_datasets(
     their resampling (see `metrics.measure_intervals`).
     Raises ValueError if a dataset has fewer than two samples.
     """
+    for name, rows in datasets.items():
+        if len(rows) < 2:
+            raise ValueError(f"metrics compare texts, but {name!r} has {len(rows)}; give at least 2")
     tables = []
     for part in PARTS:
         texts = samples[part]
