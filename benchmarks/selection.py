@@ -1,6 +1,6 @@
 """How fast datasets are selected, against the same algorithm in plain Python and against coverage greedy of peers.
 
-python benchmarks/selection.py [CORPUS.parquet] [--limit ROWS] [--repeats 5] [--naive 2000] [--without-peers]
+python benchmarks/selection.py [CORPUS.parquet] [--limit ROWS] [--repeats 5] [--naive 2000] [--patience 600]
 
 Token types of the responses: byte-level BPE of 32,000 tokens learnt from them, band 10 to 500. All on one core;
 compiled code is run once before it is timed. `heapq` is the same algorithm with the heap of Python's library; `naive`
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=None)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--naive", type=int, default=2000)
-    parser.add_argument("--without-peers", action="store_true")
+    parser.add_argument("--patience", type=float, default=600, help="seconds that a peer is given")
     asked = parser.parse_args()
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         types, lengths = pool.submit(annotate, asked.corpus, asked.limit).result()
@@ -60,8 +60,7 @@ def main() -> None:
     few, seconds = timed(lambda: select.select_datasets(small, **scaled_grid(small.n_samples)), asked.repeats)
     compare_plain("naive", small, scaled_grid(small.n_samples), few, seconds, (naive_peel, naive_draw))
     show_coverage(types, lengths, grid["sizes"][0])
-    if not asked.without_peers:
-        compare_peers(types, grid["sizes"][0], asked.repeats)
+    compare_peers(types, grid["sizes"][0], repeats=asked.repeats, patience=asked.patience)
 
 
 def annotate(corpus: Path, limit: int | None) -> tuple[TypeMatrix, IntArray]:
@@ -256,7 +255,7 @@ def show_coverage(types: TypeMatrix, lengths: IntArray, largest: int) -> None:
         print(f"\nN = {size:,}\n{table.round(3).to_string(index=False)}")
 
 
-def compare_peers(types: TypeMatrix, size: int, repeats: int) -> None:
+def compare_peers(types: TypeMatrix, size: int, *, repeats: int, patience: float) -> None:
     """Coverage greedy of other libraries at `size` samples, on their own input, against ours; one run of each."""
     typed = np.flatnonzero(types.types_per_sample)
     _, even = timed(lambda: select.sample_evenly(types, typed, size, default_rng(0)), repeats)
@@ -266,10 +265,17 @@ def compare_peers(types: TypeMatrix, size: int, repeats: int) -> None:
         if importlib.util.find_spec(name) is None:
             print(f"{name}: not installed")
             continue
-        rows, seconds = select_with(types, size)
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            try:
+                rows, seconds = pool.apply_async(select_with, (types, size)).get(patience)
+            except multiprocessing.TimeoutError:
+                print(f"{name}: more than {patience:g} s (over {patience / even:,.0f}x type-aware)")
+                continue
         n_covered = np.count_nonzero(select.count_types(types, rows))
-        print(f"{name}: {seconds:.2f} s ({seconds / even:,.0f}x type-aware, {seconds / greedy:,.0f}x max coverage), "
-              f"{n_covered:,} types covered by {len(rows):,} samples")  # fmt: skip
+        print(
+            f"{name}: {seconds:.2f} s ({seconds / even:,.0f}x type-aware, {seconds / greedy:,.0f}x max coverage), "
+            f"{n_covered:,} types covered by {len(rows):,} samples"
+        )
 
 
 def submodlib_cover(types: TypeMatrix, size: int) -> tuple[IntArray, float]:
