@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -9,7 +8,7 @@ import pyarrow as pa
 import pytest
 from macromicro import annotate as module
 from macromicro.annotate import annotate, list_drops, list_top_types, summarise
-from macromicro.params import EmbedParams, TagsParams, TokensParams, TopicsParams, TypesParams
+from macromicro.params import EmbedParams, TagLlmParams, TagsParams, TokensParams, TopicsParams, TypesParams
 from macromicro.plots_types import plot_annotation, plot_types_per_text
 from macromicro.types import load_types, save_types
 
@@ -38,7 +37,7 @@ def samples():
     )
 
 
-def annotate_small(samples, granularity, part="response", untyped="drop"):
+def annotate_small(samples, granularity, part="response", untyped="drop", tags=None):
     return annotate(
         samples,
         part,
@@ -46,9 +45,11 @@ def annotate_small(samples, granularity, part="response", untyped="drop"):
         seed=0,
         base_model="unused",
         cache=None,
+        replies=None,
         embed=dict(EmbedParams()),
         topics={**dict(TopicsParams()), "reducer": "pca"},
-        tags={**dict(TagsParams()), "min_count": 5},
+        tags={**dict(TagsParams()), "min_count": 5, **(tags or {})},
+        tag_llm=dict(TagLlmParams()),
         tokens=dict(TokensParams(low=5, high=60, unit="word")),
         types=dict(TypesParams(untyped=untyped)),
     )
@@ -104,6 +105,21 @@ def test_row_order_does_not_matter(samples, granularity):
     pd.testing.assert_frame_equal(first.evidence, moved.evidence)
 
 
+def test_tags_of_a_language_model_are_asked_for_where_the_settings_say_so(samples, monkeypatch):
+    asked = []
+
+    def write(texts, n_tags):
+        asked.append((len(texts), n_tags))
+        return [["written"]] * len(texts), {"n_texts": len(texts)}
+
+    monkeypatch.setattr(module, "open_tag_writer", lambda cache, **_: write)
+    assert "written" not in annotate_small(samples, "meso").types.labels
+    assert asked == []
+    found = annotate_small(samples, "meso", tags={"tagger": "llm"})
+    assert found.types.labels.tolist() == ["written"]
+    assert asked == [(120, 4)]
+
+
 @pytest.mark.parametrize("granularity", GRANULARITIES)
 def test_nearest_and_own_leave_no_text_without_types(samples, granularity):
     odd = pa.table({"id": ["zzz"], "response": ["?!"], "instruction": [""]})
@@ -116,8 +132,9 @@ def test_nearest_and_own_leave_no_text_without_types(samples, granularity):
 
 
 def test_a_tokenizer_that_cannot_load_and_an_unknown_granularity_are_named(samples, tmp_path):
-    settings = {"embed": {}, "topics": {}, "tags": {}, "tokens": dict(TokensParams()), "types": dict(TypesParams())}
-    nowhere = {"seed": 0, "base_model": Path(tmp_path / "nowhere"), "cache": None, **settings}
+    unused = {name: {} for name in ("embed", "topics", "tags", "tag_llm")}
+    settings = {**unused, "tokens": dict(TokensParams()), "types": dict(TypesParams())}
+    nowhere = {"seed": 0, "base_model": tmp_path / "nowhere", "cache": None, "replies": None, **settings}
     with pytest.raises(ValueError, match=r"tokenizer of the base model .*nowhere' cannot be loaded"):
         annotate(samples, "response", "micro", **nowhere)
     with pytest.raises(ValueError, match="granularity='nano' must be one of"):

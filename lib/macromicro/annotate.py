@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from macromicro.embed import embed_texts
 from macromicro.params import Granularity, Part
+from macromicro.tag_llm import open_tag_writer
 from macromicro.tag_normalisation import step_table
 from macromicro.tags import annotate_tags
 from macromicro.tokens import band_types, count_curve, count_tokens
@@ -40,16 +41,19 @@ def annotate(
     seed: int,
     base_model: Path | str,
     cache: Path | None,
+    replies: Path | None,
     embed: Mapping[str, Any],
     topics: Mapping[str, Any],
     tags: Mapping[str, Any],
+    tag_llm: Mapping[str, Any],
     tokens: Mapping[str, Any],
     types: Mapping[str, Any],
 ) -> Annotation:
     """The types of one part of all samples, untyped samples treated as `types` says.
 
     Parameters: samples, with columns `id` and `part`; base_model, folder or id of the model whose tokenizer gives the
-    tokens; cache, folder of embeddings; the others are the sections of the settings of the same name.
+    tokens; cache, folder of embeddings; replies, file of the replies of a language model that
+    writes tags; the others are the sections of the settings of the same name.
     Raises ValueError for an unknown granularity, and as the annotators.
     """
     ids, texts = samples["id"].to_pylist(), samples[part]
@@ -62,7 +66,8 @@ def annotate(
         found = annotate_topics(ids, texts, vectors, seed=seed, **topics)
         evidence = map_topics(found, vectors[np.argsort(ids)], seed=seed, n_points=MAP_POINTS, **_how_to_map(topics))
     elif granularity == "meso":
-        found = annotate_tags(ids, texts.to_pylist(), embed=embedder, **tags)
+        write_tags = open_tag_writer(cache=replies, **tag_llm)
+        found = annotate_tags(ids, texts.to_pylist(), embed=embedder, write_tags=write_tags, **tags)
         evidence = pd.DataFrame({"label": found.labels, "n_samples": found.samples_per_type})
     elif granularity == "micro":
         tokenizer = _load_tokenizer(base_model) if tokens["unit"] == "token" else None
