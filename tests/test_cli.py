@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from macromicro import cli, cli_options, params, subset
+from macromicro.cli_output import shown_command
 from macromicro.cli_settings import read_settings
 from macromicro.types import load_types
 
@@ -191,6 +192,11 @@ def test_a_bad_row_in_a_pipe(folder):
     done = run("select", "-", "-n", 1, "-o", "-", cwd=folder, given=b'{"instruction": "a", "response": 3}\n')
     assert (done.returncode, done.stdout) == (1, b"")
     assert done.stderr == b"macromicro: standard input, line 1: 'response' must be text, not int 3\n"
+
+
+def test_a_card_shows_no_paths_of_the_machine(folder):
+    command = shown_command(["select", str(folder / "my.jsonl"), "--set", "tag_llm.base_url=http://host/v1", "-n", "5"])
+    assert command == "macromicro select my.jsonl --set tag_llm.base_url=http://host/v1 -n 5"
 
 
 def test_wrong_usage_is_status_2(folder):

@@ -79,6 +79,14 @@ def test_every_method_chooses_as_many_as_asked(method):
         assert {row < 20 for row in choice.rows} == {True, False}
 
 
+def test_a_lower_level_draws_from_a_pool_of_fewer_types():
+    samples = make_samples()
+    given = dict(method="even", size=10, seed=0, types=types_of("micro", samples), embed=embed)
+    low, high = (choose(samples, "response", level=level, **given).facts for level in (0, 100))
+    assert (low["types in the pool"], low["samples in the pool"], low["types covered"]) == (1, 10, 1)
+    assert (high["types in the pool"], high["samples in the pool"], high["types covered"]) == (5, 40, 5)
+
+
 def test_refused():
     samples, types = make_samples(), types_of("micro", make_samples())
     given = dict(method="even", size=5, level=100, seed=0, types=types, embed=embed)
