@@ -103,7 +103,7 @@ class TopicsParams(Section):
     n_components: Positive = 5
     n_neighbors: Annotated[int, Field(ge=2)] = 15
     min_cluster_size: Annotated[int, Field(ge=2)] = 15
-    min_samples: Positive = 5
+    min_samples: Positive = 1
     cluster_selection: Literal["eom", "leaf"] = "eom"
     n_keywords: Positive = 8
 
