@@ -45,7 +45,7 @@ def test_each_model_meets_the_baseline_of_its_seed() -> None:
 likelihoods = st.lists(st.floats(-500, -1), min_size=3, max_size=20)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(likelihoods)
 def test_baseline_against_itself_is_exactly_50(values: list[float]) -> None:
     baseline = table({"n5-s0": values})
@@ -54,7 +54,7 @@ def test_baseline_against_itself_is_exactly_50(values: list[float]) -> None:
     assert score["n_ties"] == len(values)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.tuples(st.floats(-500, -1), st.floats(-500, -1)), min_size=2, max_size=20), st.floats(0, 2))
 def test_scores_of_the_two_sides_add_to_100(pairs: list[tuple[float, float]], tie_margin: float) -> None:
     one, other = (table({"m-s0": list(side)}) for side in zip(*pairs, strict=True))
