@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from macromicro.embed import embed_texts
-from macromicro.params import EmbedParams, TagsParams
+from macromicro.settings import EmbedParams, TagsParams
 from macromicro.tag_normalisation import normalise_tags
 from macromicro.tags import collect_tags, tag_offline
 from macromicro.types import TypeMatrix

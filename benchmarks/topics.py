@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 from macromicro.embed import embed_texts
-from macromicro.params import EmbedParams, TopicsParams
+from macromicro.settings import EmbedParams, TopicsParams
 from macromicro.topics import annotate_topics, reduce
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_mutual_info_score

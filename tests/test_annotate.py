@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from macromicro import annotate as module
 from macromicro.annotate import annotate, list_drops, list_top_types, summarise
-from macromicro.params import EmbedParams, TagLlmParams, TagsParams, TokensParams, TopicsParams, TypesParams
 from macromicro.plots_types import plot_annotation, plot_types_per_text
+from macromicro.settings import EmbedParams, TagLlmParams, TagsParams, TokensParams, TopicsParams, TypesParams
 from macromicro.types import load_types, save_types
 
 mpl.use("agg")

@@ -4,6 +4,7 @@ import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import get_args
 
 import nbformat
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 from macromicro import book, pages, paper, params, provenance, readings, stats, summary
 from macromicro.layout import Layout
+from macromicro.settings import Part, Study
 from macromicro.types import TypeMatrix, save_types
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from scipy import sparse
@@ -166,7 +168,7 @@ def finished_study(root: Path) -> None:
     settings = params.load("smoke").model_dump()
     settings["select"].update(parts=["response"], granularities=["micro"], levels=[0, 50, 100], sizes=[5])
     settings["study"] = "tiny"
-    study = params.Study.model_validate(settings)
+    study = Study.model_validate(settings)
     out = Layout(root)
     cells = {stage: [""] for stage in ("0_base_model", "1_corpus", "2_respond", "4_baseline", "8_analyse")}
     cells |= dict.fromkeys(("3_annotate", "4_select"), study.strategies)
@@ -181,14 +183,14 @@ def finished_study(root: Path) -> None:
     write_tables(out, study)
 
 
-def write_manifest(path: Path, study: params.Study, stage: str, cell: str) -> None:
+def write_manifest(path: Path, study: Study, stage: str, cell: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     facts = {"stage": stage, "cell": cell, "seed": 0, "packages": provenance.package_versions(), "python": "3.11.7"}
     facts |= {"commit": "abcdef012345", "device": "a processor", "wall_seconds": 12.4, "peak_memory_mib": 812}
     path.write_text(pd.Series(facts).to_json(), encoding="utf-8")
 
 
-def write_tables(out: Layout, study: params.Study) -> None:
+def write_tables(out: Layout, study: Study) -> None:
     strategy = study.strategies[0]
     matrix = sparse.csr_array(np.array([[1, 1], [0, 1], [0, 0]], dtype=np.uint8))
     ids = np.array(["a", "b", "c"], dtype=object)
@@ -198,9 +200,7 @@ def write_tables(out: Layout, study: params.Study) -> None:
     grid = pd.DataFrame({"dataset": study.datasets, "size": 5, "level": study.select.levels, "seed": 0})
     scored = grid[["dataset"]].assign(score=[48.0, 52.5, 51.0], low=40.0, high=60.0, n_wins=1, n_ties=1, n_losses=1)
     points = grid.merge(scored, on="dataset").assign(strategy=strategy, part="response", granularity="micro")
-    metrics = [
-        {"part": part, "metric": "IE", "n": 3, "r": 0.5, "low": -1.0, "high": 1.0} for part in params.Part.__args__
-    ]
+    metrics = [{"part": part, "metric": "IE", "n": 3, "r": 0.5, "low": -1.0, "high": 1.0} for part in get_args(Part)]
     tables = {
         out.levels(strategy): grid.assign(
             n_types_covered=[3, 4, 5], pool_size=[5, 6, 7], coverage=[0.3, 0.4, 0.5], evenness=[0.5, 0.6, 0.7]

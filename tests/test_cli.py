@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from macromicro import cli, cli_options, params, subset
+from macromicro import cli, cli_options, settings, subset
 from macromicro.cli_output import shown_command
 from macromicro.cli_settings import read_settings
 from macromicro.types import load_types
@@ -213,8 +213,8 @@ def test_help_teaches_and_imports_nothing_heavy(folder):
 
 
 def test_the_names_of_the_options_are_those_of_the_library():
-    assert get_args(cli_options.Part) == get_args(params.Part)
-    assert get_args(cli_options.Granularity) == get_args(params.Granularity)
+    assert get_args(cli_options.Part) == get_args(settings.Part)
+    assert get_args(cli_options.Granularity) == get_args(settings.Granularity)
     assert get_args(cli_options.Method) == get_args(subset.Method)
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.corpus import clean_samples, load_corpus, normal_form, places, save_report, split_samples
-from macromicro.params import CorpusParams
 from macromicro.readers import COLUMNS
+from macromicro.settings import CorpusParams
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "corpus.parquet"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from macromicro import params
-from macromicro.params import find_root
+from macromicro.layout import find_root
 
 MINIMAL = {
     "study": "tiny",

@@ -4,13 +4,13 @@ import hashlib
 import json
 
 import pytest
-from macromicro import params, provenance
+from macromicro import params, provenance, settings
 from macromicro.layout import Layout
 
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    monkeypatch.setattr(params.Study, "out", property(lambda self: Layout(tmp_path)))
+    monkeypatch.setattr(settings.Study, "out", property(lambda self: Layout(tmp_path)))
     return params.load("smoke")
 
 

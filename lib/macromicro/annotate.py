@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from macromicro.embed import embed_texts
-from macromicro.params import Granularity, Part
+from macromicro.settings import Granularity, Part
 from macromicro.tag_llm import open_tag_writer
 from macromicro.tag_normalisation import step_table
 from macromicro.tags import annotate_tags

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from macromicro.cli_settings import TypeSettings
 from macromicro.corpus import clean_samples
-from macromicro.params import Granularity, Part
 from macromicro.readers import make_samples
 from macromicro.records import read_records
+from macromicro.settings import Granularity, Part
 from macromicro.tokens import TokenizedTexts
 from macromicro.types import TypeMatrix, load_types
 

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from macromicro.params import (
+from macromicro.settings import (
     EmbedParams,
     Granularity,
     Section,

@@ -52,7 +52,7 @@ def load_corpus(
     eval_file: str | None,
     max_chars: int | None,
 ) -> Corpus:
-    """The corpus that the settings of section `corpus` describe; see `params.CorpusParams`.
+    """The corpus that the settings of section `corpus` describe; see `settings.CorpusParams`.
 
     Prompts come from `eval_file` beside the corpus file if it is there, else from the corpus.
     Raises ValueError or FileNotFoundError if the corpus cannot be read, or has too few samples for the split.

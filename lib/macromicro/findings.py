@@ -6,7 +6,7 @@ import pandas as pd
 
 from macromicro import paper, readings
 from macromicro.layout import Layout
-from macromicro.params import Study
+from macromicro.settings import Study
 
 STRATEGY = ["part", "granularity"]
 

@@ -20,7 +20,7 @@ from typing import Any
 import pandas as pd
 
 from macromicro.layout import find_root, write_aside
-from macromicro.params import Study
+from macromicro.settings import Study
 
 PACKAGES = (
     *("macromicro", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "hdbscan", "numba", "torch", "transformers"),

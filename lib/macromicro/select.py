@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.random import Generator, default_rng
 from numpy.typing import ArrayLike, NDArray
 
-from macromicro.params import dataset_name
 from macromicro.peel import IntArray, draw_evenly, peel_types
+from macromicro.settings import dataset_name
 from macromicro.types import TypeMatrix
 
 

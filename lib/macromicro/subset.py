@@ -11,9 +11,9 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from macromicro.params import Granularity, Part
 from macromicro.rivals import cover_most, locate_facilities, spread_out, take_longest
 from macromicro.select import count_types, draw_baseline, evenness, select_datasets
+from macromicro.settings import Granularity, Part
 from macromicro.tokens import annotate_tokens, tokenize
 from macromicro.types import TypeMatrix, apply_untyped
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from macromicro.layout import Layout
 from macromicro.pages import DATASET, Page
-from macromicro.params import Study
+from macromicro.settings import Study
 from macromicro.types import load_types
 
 
