@@ -24,14 +24,14 @@ from macromicro.types import TypeMatrix
 class Peeling:
     """The order in which types and samples leave when the cheapest type goes first: a nested pool for every k.
 
+    One step may empty several types at once, so that not every k has a pool; `nearest` gives the next lower one.
+
     Attributes
     ----------
     sample_steps : int32, shape (n_samples,), step at which each sample leaves; -1 for samples without types.
     type_steps : int32, shape (n_types,), step at which each type leaves; -1 for types without samples.
     ks : int64, shape (n_steps + 1,), types left before each step, strictly decreasing to 0.
     pool_sizes : int64, shape (n_steps + 1,), samples left before each step, strictly decreasing to 0.
-
-    One step may empty several types at once, so that not every k has a pool; `nearest` gives the next lower one.
     """
 
     sample_steps: IntArray
