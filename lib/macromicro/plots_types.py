@@ -52,7 +52,7 @@ def plot_topic_map(points: pd.DataFrame, types: TypeMatrix) -> Figure:
     figure, axes = plt.subplots(figsize=(WIDTH, 5.6), layout="constrained")
     noise = points[points["topic"] < 0]
     others = points[points["topic"] >= named]
-    axes.scatter(noise["x"], noise["y"], s=4, color="0.85", linewidths=0, label=f"no topic ({len(noise)} texts)")
+    axes.scatter(noise["x"], noise["y"], s=4, color="0.85", linewidths=0, label="no topic")
     axes.scatter(others["x"], others["y"], s=4, color="0.55", linewidths=0, label="smaller topics")
     for topic in range(named):
         here = points[points["topic"] == topic]
