@@ -29,7 +29,7 @@ help: ## Show this list
 	@echo "Variables: PRESET=smoke (a file of params/, or a path), CORPUS=my.jsonl (a corpus file), CORES=2, PYTHON=python3.11"
 
 report: $(INSTALLED) ## Run the study and build its book: make report [PRESET=smoke] [CORPUS=FILE] [CORES=2]
-	snakemake --cores $(CORES) --logger macromicro --keep-going --rerun-incomplete --retries 1 $(STUDY)
+	snakemake --cores $(CORES) --logger macromicro --keep-going --rerun-incomplete --retries 1 --resources gpu=1 $(STUDY)
 	python -m macromicro.book $(BOOK)
 
 book: $(INSTALLED) ## Build the book again from the outputs that are there

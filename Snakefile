@@ -6,6 +6,7 @@ change reruns what depends on it and nothing else.
 """
 
 import json
+import shutil
 from pathlib import Path
 
 from macromicro import dependencies, params
@@ -16,6 +17,9 @@ out = Layout(Path("outputs") / study.study)
 NOTEBOOKS = Path("notebooks")
 TINY = study.base_model.source == "tiny-llama"
 
+# Jobs that use a GPU where there is one; `--resources gpu=1` then runs them one at a time.
+GPU = 1 if shutil.which("nvidia-smi") else 0
+
 # One thread per process (two processes beat one with two threads) and the same bytes on every run.
 ENVIRONMENT = (
     "OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false "
@@ -24,6 +28,8 @@ ENVIRONMENT = (
 
 
 onstart:
+    for leftover in Path(out.root).rglob(".*.part"):  # of runs that were killed: this folder is locked by now
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     with write_aside(out.params) as path:
         path.write_text(params.dump(study), encoding="utf-8")
 
@@ -54,9 +60,9 @@ def execute(stage, **coordinates):
 
 
 def corpus_files():
-    """The corpus file and, where it lies beside it, the evaluation file."""
+    """What the samples are read from: the corpus file and the evaluation file beside it, or the pinned packages."""
     if study.corpus.source != "file":
-        return []
+        return [lock for lock in (Path("requirements.lock"),) if study.corpus.source == "pydocs" and lock.is_file()]
     beside = Path(study.corpus.path).parent / (study.corpus.eval_file or "")
     return [study.corpus.path, beside] if beside.is_file() else [study.corpus.path]
 
@@ -105,6 +111,8 @@ rule base_model:
     params:
         settings=settings("0_base_model"),
     priority: 1
+    resources:
+        gpu=GPU,
     shell:
         execute("0_base_model")
 
@@ -138,6 +146,8 @@ rule annotate:
         out.log("3_annotate", "{part}-{granularity}"),
     params:
         settings=settings("3_annotate"),
+    resources:
+        gpu=GPU,
     shell:
         execute("3_annotate", part="{wildcards.part}", granularity="{wildcards.granularity}")
 
@@ -157,6 +167,8 @@ rule baseline:
         out.log("4_baseline"),
     params:
         settings=settings("4_baseline"),
+    resources:
+        gpu=GPU,
     shell:
         execute("4_baseline")
 
@@ -177,6 +189,8 @@ rule select:
         out.log("4_select", "{part}-{granularity}"),
     params:
         settings=settings("4_select"),
+    resources:
+        gpu=GPU,
     shell:
         execute("4_select", part="{wildcards.part}", granularity="{wildcards.granularity}")
 
@@ -195,6 +209,8 @@ rule finetune:
         out.log("5_finetune", "{strategy}/{dataset}"),
     params:
         settings=settings("5_finetune"),
+    resources:
+        gpu=GPU,
     shell:
         execute("5_finetune", strategy="{wildcards.strategy}", dataset="{wildcards.dataset}")
 
@@ -219,6 +235,8 @@ rule answer:
         out.log("6_answer", "{strategy}"),
     params:
         settings=settings("6_answer"),
+    resources:
+        gpu=GPU,
     shell:
         execute("6_answer", strategy="{wildcards.strategy}")
 
@@ -244,6 +262,7 @@ rule judge:
 rule analyse:
     input:
         code("8_analyse"),
+        sorted((dependencies.LIBRARY / "paper_data").glob("*.csv")),
         scores=[out.scores(strategy) for strategy in study.strategies],
         levels=[out.levels(strategy) for strategy in study.strategies],
         metrics=[out.metrics(strategy) for strategy in study.strategies],
