@@ -8,10 +8,11 @@ from macromicro.answer import (
     answer_models,
     answer_prompts,
     answers_side_by_side,
+    fitting_prompts,
     likelihood_summary,
     reference_log_likelihood,
 )
-from macromicro.basemodel import load_base_model
+from macromicro.basemodel import context_length, load_base_model
 from macromicro.chat import encode_prompts, encode_samples
 from tiny_models import make_samples, tiny_base
 
@@ -121,6 +122,16 @@ def test_answers_side_by_side_are_short() -> None:
         text if len(text) <= 20 else text[:19] + "…" for text in PROMPTS["instruction"][:3]
     ]
     assert table["m0"].str.len().tolist() == [20, 20, 20]
+
+
+def test_prompts_beyond_the_context_are_left_out() -> None:
+    prompts = make_samples(3, seed=0).sort_values("id", ignore_index=True)
+    room = context_length(tiny_base())
+    prompts.loc[1, "response"] = "word " * room
+    prompts.loc[2, "instruction"] = "word " * room
+    assert fitting_prompts(prompts, base=tiny_base(), max_new_tokens=1)["id"].tolist() == prompts["id"].tolist()[:1]
+    with pytest.raises(ValueError, match="no prompt fits"):
+        fitting_prompts(prompts, base=tiny_base(), max_new_tokens=room)
 
 
 def test_an_empty_reference_is_refused(base: tuple) -> None:

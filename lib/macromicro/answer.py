@@ -17,12 +17,26 @@ from tqdm import tqdm
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
-from macromicro.basemodel import load_tokenizer
+from macromicro.basemodel import context_length, load_tokenizer
 from macromicro.chat import IGNORED, SAMPLE_COLUMNS, encode_prompts, encode_samples, sort_samples
 from macromicro.compute import reproducible
 from macromicro.finetune import load_model
 
 Batch = list[int]
+
+
+def fitting_prompts(prompts: pd.DataFrame, *, base: str | Path, max_new_tokens: int) -> pd.DataFrame:
+    """The prompts that fit the context of the base model, both with their reference and with an answer.
+
+    Beyond its context a model was never trained, and its likelihoods say nothing.
+    Raises ValueError if no prompt fits.
+    """
+    encoded = encode_samples(prompts, load_tokenizer(base))
+    room = context_length(base)
+    fits = (encoded.lengths <= room) & (encoded.prompt_lengths + max_new_tokens <= room)
+    if not fits.any():
+        raise ValueError(f"no prompt fits the {room} tokens of the base model with {max_new_tokens=}")
+    return prompts[fits]
 
 
 def answer_models(

@@ -151,6 +151,14 @@ def load_base_model(path_or_id: str | Path, *, revision: str | None = None) -> t
     return model.to(device()).eval(), tokenizer
 
 
+def context_length(path_or_id: str | Path, *, revision: str | None = None) -> int:
+    """Tokens that a model of a checkpoint reads at most, prompt and answer together."""
+    from transformers import AutoConfig
+
+    source, revision = _follow(path_or_id, revision)
+    return int(AutoConfig.from_pretrained(source, revision=revision).get_text_config().max_position_embeddings)
+
+
 def describe_model(model: Any, tokenizer: Any) -> pd.DataFrame:
     """Facts of a model, one row per fact."""
     config = model.config.get_text_config()
