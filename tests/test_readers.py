@@ -1,16 +1,20 @@
 import json
 import string
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from macromicro.readers import COLUMNS, content_ids, load_hub_samples, read_samples, save_samples
+from macromicro.readers import COLUMNS, content_ids, load_hub_samples, make_samples, read_samples, save_samples
+from macromicro.records import arrow_records
 
+PARAMS = Path(__file__).parents[1] / "params"
 PAIR = {"instruction": "Add 1 and 1.", "response": "2"}
 # A file can be rewritten for every example: nothing of the last one may matter.
 SHARED_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
@@ -230,6 +234,61 @@ def test_a_folder_in_the_layout_of_the_hub_is_loaded(tmp_path, monkeypatch):
     assert texts(table) == [("a", "b")]
     with pytest.raises(ValueError, match="cannot load split 'test' of dataset"):
         load_hub_samples(str(folder), split="test", columns={})
+
+
+def test_conversations_in_many_chunks_are_those_of_one_chunk():
+    """As in a table of the hub with many files: texts of more than 2 GiB do not fit the offsets of one chunk."""
+    roles = [("user", "assistant"), (), ("system", "user", "assistant", "user"), ("assistant", "user"), ("user",)]
+    chats = [conversation(*roles[row % 5])["messages"] for row in range(17)]
+    for row, chat in enumerate(chats):
+        for turn in chat:
+            turn["content"] += f" of {row}"
+    whole = pa.table({"id": [f"{row:02d}" for row in range(17)], "messages": chats})
+    kind = whole.schema.field("messages").type
+    parts = [pa.array(chats[start:stop], kind) for start, stop in ((0, 3), (3, 3), (3, 4), (4, 17))]
+    many = whole.set_column(1, "messages", pa.chunked_array([*parts, parts[0][:0]]))
+    assert many["messages"].num_chunks == 5
+    one, other = (make_samples(arrow_records(table, "hub"), source="hub", columns={}) for table in (whole, many))
+    pd.testing.assert_frame_equal(other, one)
+    assert one["response"].str.len().gt(0).sum() == 7
+    broken = pa.chunked_array([parts[0], pa.array([[{"role": "narrator", "content": "x"}]], kind)])
+    with pytest.raises(ValueError, match="hub, row 4: 'messages' has a turn by 'narrator'"):
+        make_samples(arrow_records(pa.table({"messages": broken}), "hub"), source="hub", columns={})
+
+
+HUB_TABLES = {
+    "laptop": {
+        "instruction": ["Which is a fish?", "Who wrote it?"],
+        "context": ["", "A novel by Woolf."],
+        "response": ["Tope", "Woolf"],
+        "category": ["classification", "closed_qa"],
+    },
+    "paper": {
+        "id": ["a", "b"],
+        "messages": [
+            [{"content": "Which is a fish?", "role": "user"}, {"content": "Tope", "role": "assistant"}],
+            [
+                {"content": "Be brief.", "role": "system"},
+                {"content": "Who wrote it?\n\nA novel by Woolf.", "role": "user"},
+                {"content": "Woolf", "role": "assistant"},
+                {"content": "Thanks", "role": "user"},
+            ],
+        ],
+        "source": ["ai2/one", "ai2/two"],
+    },
+}
+
+
+@pytest.mark.parametrize("preset", HUB_TABLES)
+def test_the_columns_of_a_preset_fit_its_dataset_of_the_hub(preset):
+    """Tables shaped like databricks/databricks-dolly-15k and allenai/tulu-3-sft-mixture."""
+    corpus = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())["corpus"]
+    records = arrow_records(pa.table(HUB_TABLES[preset]), corpus["path"])
+    samples = make_samples(records, source=corpus["path"], columns=corpus.get("columns", {}))
+    assert sorted(texts(samples)) == [("Which is a fish?", "Tope"), ("Who wrote it?\n\nA novel by Woolf.", "Woolf")]
+    own = HUB_TABLES[preset].get("source", [corpus["path"]] * 2)
+    assert samples["source"].tolist() == own
+    assert ("category" in samples) == (preset == "laptop")
 
 
 def test_writing_leaves_nothing_half_written(tmp_path):

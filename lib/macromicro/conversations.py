@@ -7,6 +7,7 @@ conversation that does not start with a user turn and its answer has no exchange
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -73,18 +74,28 @@ def _turn(turn: Any, place: str, column: str) -> tuple[str, Any]:
 
 
 def _arrow_turns(values: pa.ChunkedArray, records: Records, column: str) -> pd.DataFrame:
-    """The turns of an Arrow column of lists of structs, without a Python object per row."""
-    lists = pa.concat_arrays(values.chunks)
-    kind = lists.type
+    """The turns of an Arrow column of lists of structs, without a Python object per row.
+
+    Chunk by chunk: the offsets of text in one chunk end at 2 GiB, those of all chunks together need not.
+    """
+    keys = _arrow_keys(values.type, records, column)
+    tables, start = [], 0
+    for chunk in values.chunks:
+        rows = start + pc.list_parent_indices(chunk).to_numpy().astype(np.int64)
+        flat = pc.list_flatten(chunk)
+        turns = {key: pa.chunked_array([pc.struct_field(flat, key)]) for key in keys}
+        texts = Records(records.name, records.unit, records.numbers[rows], turns)
+        role, text = (texts.texts(key).to_pandas().astype("str") for key in keys)
+        tables.append(pd.DataFrame({"row": rows, "role": role, "text": text}))
+        start += len(chunk)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _arrow_keys(kind: pa.DataType, records: Records, column: str) -> tuple[str, str]:
+    """What an Arrow type of lists of structs calls role and text. Raises ValueError if it is of another type."""
     nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     names = [field.name for field in kind.value_type] if nested and pa.types.is_struct(kind.value_type) else []
     keys = next((pair for pair in KEYS if set(pair) <= set(names)), None)
     if keys is None or not all(is_text(kind.value_type.field(key).type) for key in keys):
         raise ValueError(f"{records.name}: column {column!r} must hold lists of role and content texts, not {kind}")
-    rows = pc.list_parent_indices(lists).to_numpy()
-    flat = pc.list_flatten(lists)
-    turns = {key: pa.chunked_array([pc.struct_field(flat, key)]) for key in keys}
-    texts = Records(records.name, records.unit, records.numbers[rows], turns)
-    return pd.DataFrame(
-        {"row": rows, "role": texts.texts(keys[0]).to_pandas(), "text": texts.texts(keys[1]).to_pandas()}
-    )
+    return keys
