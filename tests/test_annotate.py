@@ -37,14 +37,14 @@ def samples():
     )
 
 
-def annotate_small(samples, granularity, part="response", untyped="drop", tags=None):
+def annotate_small(samples, granularity, part="response", untyped="drop", tags=None, cache=None):
     return annotate(
         samples,
         part,
         granularity,
         seed=0,
         base_model="unused",
-        cache=None,
+        cache=cache,
         replies=None,
         embed=dict(EmbedParams()),
         topics={**dict(TopicsParams()), "reducer": "pca"},
@@ -129,6 +129,18 @@ def test_nearest_and_own_leave_no_text_without_types(samples, granularity):
         types = annotate_small(more, granularity, untyped=policy).types
         assert len(types.untyped) == 0
         assert types.report["untyped"]["policy"] == policy
+
+
+def test_every_kind_of_text_has_a_cache_of_its_own(samples, monkeypatch, tmp_path):
+    folders = []
+    monkeypatch.setattr(
+        module, "embed_texts", lambda texts, cache, **_: folders.append(cache.name) or fake_embeddings(texts)
+    )
+    annotate_small(samples, "macro", cache=tmp_path)
+    annotate_small(samples, "meso", untyped="nearest", cache=tmp_path)
+    same = samples.set_column(2, "instruction", samples["response"])
+    annotate_small(same, "micro", part="instruction", untyped="nearest", cache=tmp_path)
+    assert folders == ["response", "tags", "response", "instruction"]
 
 
 def test_a_tokenizer_that_cannot_load_and_an_unknown_granularity_are_named(samples, tmp_path):

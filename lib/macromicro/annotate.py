@@ -52,22 +52,24 @@ def annotate(
     """The types of one part of all samples, untyped samples treated as `types` says.
 
     Parameters: samples, with columns `id` and `part`; base_model, folder or id of the model whose tokenizer gives the
-    tokens; cache, folder of embeddings; replies, file of the replies of a language model that
-    writes tags; the others are the sections of the settings of the same name.
+    tokens; cache, folder of embeddings, in which the part and the tags have folders of their own; replies, file of the
+    replies of a language model that writes tags; the others are the sections of the settings of the same name.
     Raises ValueError for an unknown granularity, and as the annotators.
     """
     ids, texts = samples["id"].to_pylist(), samples[part]
 
-    def embedder(batch: Iterable[str]) -> NDArray[np.float32]:
-        return embed_texts(batch, cache=cache, **embed)
+    def embedder(batch: Iterable[str], kind: str) -> NDArray[np.float32]:
+        return embed_texts(batch, cache=None if cache is None else cache / kind, **embed)
 
     if granularity == "macro":
-        vectors = embedder(texts)
+        vectors = embedder(texts, part)
         found = annotate_topics(ids, texts, vectors, seed=seed, **topics)
         evidence = map_topics(found, vectors[np.argsort(ids)], seed=seed, n_points=MAP_POINTS, **_how_to_map(topics))
     elif granularity == "meso":
         write_tags = open_tag_writer(cache=replies, **tag_llm)
-        found = annotate_tags(ids, texts.to_pylist(), embed=embedder, write_tags=write_tags, **tags)
+        found = annotate_tags(
+            ids, texts.to_pylist(), embed=lambda names: embedder(names, "tags"), write_tags=write_tags, **tags
+        )
         evidence = pd.DataFrame({"label": found.labels, "n_samples": found.samples_per_type})
     elif granularity == "micro":
         tokenizer = _load_tokenizer(base_model) if tokens["unit"] == "token" else None
@@ -76,7 +78,7 @@ def annotate(
         evidence = count_curve(counts, tokenizer, low=tokens["low"], high=tokens["high"])
     else:
         raise ValueError(f"granularity={granularity!r} must be one of 'macro', 'meso', 'micro'")
-    likeness = embedder(texts)[np.argsort(ids)] if types["untyped"] == "nearest" else None
+    likeness = embedder(texts, part)[np.argsort(ids)] if types["untyped"] == "nearest" else None
     return Annotation(granularity, apply_untyped(found, untyped=types["untyped"], embeddings=likeness), evidence)
 
 

