@@ -80,6 +80,27 @@ def test_the_card_of_a_selection(folder, selected):
     assert "| tokens.low | 2 |" in card
 
 
+def test_the_default_card_replaces_cards_only(folder, selected):
+    asked = ("select", "my.jsonl", "-n", 5, "--method", "random", "-o", "kept.jsonl")
+    (folder / "kept.card.md").write_text("my own notes")
+    done = run(*asked, cwd=folder)
+    assert done.returncode == 1
+    assert b"no card of macromicro" in done.stderr
+    assert (folder / "kept.card.md").read_text() == "my own notes"
+    assert not (folder / "kept.jsonl").exists()
+    (folder / "kept.card.md").write_bytes((folder / "subset.card.md").read_bytes())
+    assert run(*asked, cwd=folder).returncode == 0
+    assert "path: kept.jsonl" in (folder / "kept.card.md").read_text()
+
+
+@pytest.mark.parametrize("names", [("none.jsonl", "my.csv/card.md"), ("my.csv/none.jsonl", "none.md")])
+def test_a_subset_and_its_card_come_together_or_not_at_all(folder, names):
+    output, card = names
+    done = run("select", "my.jsonl", "-n", 5, "--method", "random", "-o", output, "--card", card, cwd=folder)
+    assert (done.returncode, done.stderr.count(b"Traceback")) == (1, 0)
+    assert not list(folder.glob("none.*")) + list(folder.glob(".none*"))
+
+
 def test_same_command_same_bytes_and_pipes_and_formats_agree(folder, selected):
     piped = run("select", "-", "-n", 10, "-o", "-", *BAND, cwd=folder, given=(folder / "my.jsonl").read_bytes())
     lines = (folder / "subset.jsonl").read_bytes()
@@ -154,6 +175,11 @@ def test_compare_at_equal_size(folder, selected):
         (("select", "my.jsonl", "-n", 61, "-o", "x.jsonl"), "--size 61 must be at most the 60 usable samples"),
         (("select", "my.jsonl", "-n", 5, "-o", "x.csv"), "x.csv: expected a name that ends in .jsonl, .parquet"),
         (("select", "my.jsonl", "-n", 5, "-o", "my.jsonl"), "the output would replace the input"),
+        (("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--card", "my.jsonl"), "the card would replace the input"),
+        (("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--card", "x.jsonl"), "the card would replace the output"),
+        (("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--types", "x.jsonl"), "the output would replace the types"),
+        (("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--card", "my.csv"), "my.csv: there is a file that is no"),
+        (("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--card", "."), "must be a file, but this is a folder"),
         (("select", "my.csv", "-n", 5, "-o", "x.jsonl"), "my.csv: has columns q, a; expected instruction + response"),
         (("select", "my.csv", "-n", 5, "-o", "x.jsonl", "--column", "instruction=z"), "no column 'z': my.csv has q, a"),
         (("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--set", "tokens.lo=1"), "tokens has low, high, unit"),

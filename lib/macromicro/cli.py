@@ -65,7 +65,7 @@ def annotate(
     from macromicro.cli_output import check_output, write_types
     from macromicro.cli_settings import read_settings
 
-    check_output(output, (".npz", ".jsonl", ".parquet"), file)
+    check_output(output, (".npz", ".jsonl", ".parquet"), input=file)
     settings = read_settings(set_ or [])
     samples, _ = read_usable(file, column or [])
     types, _ = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
@@ -93,7 +93,8 @@ def select(
     """Choose SIZE samples of a file, with a dataset card that says how.
 
     Samples without text and repeated instructions are left out first, and counted. The card is in the format of the
-    Hugging Face hub: what was chosen, from what, how, with which coverage, and the licences of the rows.
+    Hugging Face hub: what was chosen, from what, how, with which coverage, and the licences of the rows. It replaces an
+    older card, but no other file.
 
     \b
       macromicro select my.jsonl --granularity micro --part response --size 10000 -o subset.jsonl
@@ -101,13 +102,13 @@ def select(
       macromicro select my.jsonl -n 1000 --method k-center --cache cache -o spread.jsonl
       cat my.jsonl | macromicro select - -n 500 -o - > subset.jsonl
     """  # noqa: D301
-    from macromicro.card import save_card
     from macromicro.cli_input import embedder, make_types, read_types, read_usable, say
-    from macromicro.cli_output import check_output, describe_origin, shown_command, write_samples
+    from macromicro.cli_output import check_output, describe_origin, place_card, shown_command, write_chosen
     from macromicro.cli_settings import list_settings, read_settings
     from macromicro.subset import choose
 
-    check_output(output, (".jsonl", ".parquet"), file)
+    check_output(output, (".jsonl", ".parquet"), input=file, types=types)
+    place = place_card(card, output, input=file, types=types)
     settings = read_settings(set_ or [])
     samples, about = read_usable(file, column or [])
     if size > len(samples):
@@ -129,12 +130,11 @@ def select(
     choice = choose(samples, part, method=method, size=size, level=level, seed=seed, types=found, embed=embed)
     chosen = samples.iloc[choice.rows].reset_index(drop=True)
     about |= describe_origin(file)
-    write_samples(chosen, output)
+    again = shown_command(sys.argv[1:])
+    write_chosen(chosen, output, place, made_from=about, made_how=how, coverage=choice.facts, command=again)
     for name, value in choice.facts.items():
         say(f"{name}: {value:,}")
-    if place := card or (None if output == "-" else Path(output).with_suffix(".card.md")):
-        again = shown_command(sys.argv[1:])
-        save_card(chosen, place, data_file=output, made_from=about, made_how=how, coverage=choice.facts, command=again)
+    if place:
         say(f"card: {place}")
 
 

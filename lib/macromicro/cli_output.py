@@ -14,22 +14,54 @@ from typing import Any
 
 import pandas as pd
 
+from macromicro.card import save_card
 from macromicro.comparison import as_json
+from macromicro.layout import write_aside
 from macromicro.readers import save_samples
 from macromicro.types import TypeMatrix, save_types
 
+CARD_TAG = b"\n- macromicro\n"  # one of the tags in the metadata of every card
 
-def check_output(output: str, suffixes: Sequence[str], file: str) -> None:
-    """Refuse, before any work, an output of an unknown format, or one that would replace the input.
 
-    Raises ValueError naming the formats.
+def check_output(output: str, suffixes: Sequence[str], **others: str | Path | None) -> None:
+    """Refuse, before any work, an output of an unknown format, or one that would replace a file that is read.
+
+    Parameters: others, the files that are read, by what to call them; None or `-` for none.
+    Raises ValueError naming the formats, or which file would be lost.
     """
     if output == "-":
         return
     if Path(output).suffix not in suffixes:
         raise ValueError(f"{output}: expected a name that ends in {', '.join(suffixes)}, or - for JSON lines to a pipe")
-    if file != "-" and Path(file).resolve() == Path(output).resolve():
-        raise ValueError(f"{output}: the output would replace the input")
+    _check_place(Path(output), "output", others)
+
+
+def place_card(card: Path | None, output: str, **others: str | Path | None) -> Path | None:
+    """Where the card goes, None for nowhere: `card`, or else OUTPUT.card.md beside the output.
+
+    Parameters: others, as in `check_output`.
+    Raises ValueError if it would replace the output, a file that is read, or one that is no card of this package.
+    """
+    place = card or (None if output == "-" else Path(output).with_suffix(".card.md"))
+    if place is None:
+        return None
+    _check_place(place, "card", {**others, "output": output})
+    if place.exists() and CARD_TAG not in place.read_bytes():
+        raise ValueError(f"{place}: there is a file that is no card of macromicro; give the card another --card name")
+    return place
+
+
+def write_chosen(chosen: pd.DataFrame, output: str, card: Path | None, **about: Any) -> None:
+    """Write the chosen samples and their card: both, or on an error neither.
+
+    Parameters: card, where it goes, None for nowhere; about, further arguments of `card.save_card`.
+    """
+    if card is None:
+        write_samples(chosen, output)
+        return
+    with write_aside(card) as aside:
+        save_card(chosen, aside, data_file=output, **about)
+        write_samples(chosen, output)
 
 
 def write_samples(samples: pd.DataFrame, output: str) -> None:
@@ -83,3 +115,12 @@ def shown_command(arguments: Sequence[str]) -> str:
 
 def _number(value: Any) -> Any:
     return f"{value:,}" if isinstance(value, int) else value
+
+
+def _check_place(place: Path, role: str, others: Mapping[str, str | Path | None]) -> None:
+    """Refuse a place that is a folder or one of the other files."""
+    if place.is_dir():
+        raise ValueError(f"{place}: the {role} must be a file, but this is a folder")
+    for name, other in others.items():
+        if other not in (None, "-") and Path(str(other)).resolve() == place.resolve():
+            raise ValueError(f"{place}: the {role} would replace the {name}")
