@@ -114,12 +114,23 @@ def test_the_pictures_of_a_notebook_come_in_order():
 def test_an_unfinished_study_has_no_book(tmp_path):
     write(executed("Corpus"), tmp_path / "notebooks" / "1_corpus" / "1_corpus.ipynb")
     with pytest.raises(ValueError, match="8_analyse is not there"):
-        pages.find_pages(tmp_path)
+        pages.find_pages(tmp_path, params.load("smoke"))
 
 
 def test_a_study_that_never_ran_is_an_error_and_not_a_traceback(tmp_path, capsys):
     assert book.main(["--study", str(tmp_path)]) == 1
-    assert "8_analyse is not there" in capsys.readouterr().err
+    assert "run make report first" in capsys.readouterr().err
+
+
+def test_cells_of_an_earlier_grid_are_left_out(tmp_path):
+    finished_study(tmp_path)
+    out, study = Layout(tmp_path), summary.load_study(tmp_path)
+    before = pages.find_pages(tmp_path, study), len(summary.load_manifests(tmp_path))
+    write(executed("Fine-tune: what?"), out.notebook("5_finetune", "response-micro/n9-d000-s0"))
+    write_manifest(
+        out.manifest("5_finetune", "response-micro/n9-d000-s0"), study, "5_finetune", "response-micro/n9-d000-s0"
+    )
+    assert (pages.find_pages(tmp_path, study), len(summary.load_manifests(tmp_path))) == before
 
 
 def test_a_study_whose_notebooks_show_no_pictures_has_no_book(tmp_path):

@@ -39,6 +39,13 @@ def test_the_manifest_says_what_was_run(study, tmp_path):
     assert "out.txt" in shown.loc["outputs"].item()
 
 
+def test_an_absolute_corpus_path_is_cut_to_its_name(study):
+    corpus = study.corpus.model_copy(update={"source": "file", "path": "/home/someone/my.jsonl"})
+    theirs = study.model_copy(update={"corpus": corpus})
+    assert provenance.portable(theirs).corpus.path == "my.jsonl"
+    assert provenance.portable(study) == study
+
+
 def test_a_missing_output_is_an_error_and_leaves_no_manifest(study, tmp_path):
     with pytest.raises(FileNotFoundError):
         provenance.start(study, "1_corpus").finish(outputs=[tmp_path / "nowhere"])

@@ -37,8 +37,8 @@ def assemble(root: Path, target: Path) -> None:
     Raises ValueError if the study has not come to its end, or its notebooks show no pictures.
     """
     templates = find_root() / "book"
-    found = pages.find_pages(root)
     study = summary.load_study(root)
+    found = pages.find_pages(root, study)
     if target.is_dir():
         shutil.rmtree(target)
     ignored = shutil.ignore_patterns("*.j2", "_study", "_build", "pages", "stages", "__pycache__")

@@ -13,6 +13,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from macromicro.settings import Study
+
 DATASET = re.compile(r"n(?P<size>\d+)(-d(?P<level>\d+))?-s(?P<seed>\d+)")
 LINK = re.compile(r"\[([^\]]+)\]\((?:notebooks/)?(\d_\w+)\.ipynb\)")
 FOLDED = ("import ", "from ", "run.finish(")
@@ -37,17 +39,25 @@ class Page:
         return coordinates(self.cell)
 
 
-def find_pages(root: Path) -> list[Page]:
-    """Pages of all notebooks that a study has executed, in reading order.
+def grid_cells(study: Study) -> set[str]:
+    """Names of the cells of a study's grid, of all stages; notebooks of other cells are of an earlier grid."""
+    models = [f"{strategy}/{dataset}" for strategy in study.strategies for dataset in study.datasets]
+    return {*study.strategies, "baseline", *models, *(f"baseline/{dataset}" for dataset in study.baselines)}
+
+
+def find_pages(root: Path, study: Study) -> list[Page]:
+    """Pages of all notebooks that a study has executed for its present grid, in reading order.
 
     Parameters: root, the study's folder. Raises ValueError if the study has not come to its end.
     """
+    cells = grid_cells(study)
     folder = root / "notebooks"
     pages = []
     for notebook in sorted(folder.rglob("*.ipynb")):
         stage, *rest = notebook.relative_to(folder).with_suffix("").parts
         cell = "/".join(rest)
-        pages.append(Page(stage, "" if cell == stage else cell, notebook))
+        if cell == stage or cell in cells:
+            pages.append(Page(stage, "" if cell == stage else cell, notebook))
     if not any(page.stage == "8_analyse" for page in pages):
         raise ValueError(f"{folder}: the book needs a finished study, but 8_analyse is not there: run make report")
     return pages

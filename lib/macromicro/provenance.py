@@ -47,7 +47,7 @@ class Run:
         manifest: dict[str, Any] = {
             "stage": self.stage,
             "cell": self.cell,
-            "params": self.study.model_dump(),
+            "params": portable(self.study).model_dump(),
             "seed": self.study.seed,
             "inputs": {_relative(path, root): digest(path) for path in inputs},
             "outputs": {_relative(path, root): digest(path) for path in outputs},
@@ -73,6 +73,14 @@ class Run:
 def start(study: Study, stage: str, cell: str = "") -> Run:
     """The run of a stage (or of one cell of its grid), with its clock started."""
     return Run(study, stage, cell, time.time())
+
+
+def portable(study: Study) -> Study:
+    """The study with an absolute corpus file cut to its name: what others may see holds no machine paths."""
+    path = Path(study.corpus.path or "")
+    if not path.is_absolute():
+        return study
+    return study.model_copy(update={"corpus": study.corpus.model_copy(update={"path": path.name})})
 
 
 def digest(path: Path) -> str:

@@ -16,7 +16,8 @@ import yaml
 from pydantic import BaseModel
 
 from macromicro.layout import Layout
-from macromicro.pages import DATASET, Page
+from macromicro.pages import DATASET, Page, grid_cells
+from macromicro.provenance import portable
 from macromicro.settings import Study
 from macromicro.types import load_types
 
@@ -26,7 +27,7 @@ def load_study(root: Path) -> Study:
     path = Layout(root).params
     if not path.is_file():
         raise FileNotFoundError(f"{path}: a study's folder must hold its params; run make report first")
-    return Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    return portable(Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))))
 
 
 def n_rows(path: Path) -> str:
@@ -35,8 +36,10 @@ def n_rows(path: Path) -> str:
 
 
 def load_manifests(root: Path) -> list[dict[str, Any]]:
-    """Manifests of all executed notebooks, in reading order."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / "manifests").rglob("*.json"))]
+    """Manifests of all notebooks executed for the study's present grid, in reading order."""
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((root / "manifests").rglob("*.json"))]
+    cells = {"", *grid_cells(load_study(root))}
+    return [manifest for manifest in found if manifest["cell"] in cells]
 
 
 def annotations(out: Layout, strategies: Sequence[str]) -> pd.DataFrame:
