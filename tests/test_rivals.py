@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -99,8 +101,21 @@ def test_facility_location_that_tries_some_comes_close_and_beats_chance():
 def test_blocks_do_not_change_the_result(monkeypatch):
     embeddings = random_embeddings(100, seed=2)
     whole = locate_facilities(embeddings, 12, default_rng(0))
-    monkeypatch.setattr("macromicro.rivals.BLOCK_ROWS", 7)
-    assert np.array_equal(locate_facilities(embeddings, 12, default_rng(0)), whole)
+    for n_bytes in (1, 600):
+        monkeypatch.setattr("macromicro.rivals.BLOCK_BYTES", n_bytes)
+        assert np.array_equal(locate_facilities(embeddings, 12, default_rng(0)), whole)
+
+
+@pytest.mark.parametrize("size", [1, 30])
+def test_similarities_stay_within_the_bytes_of_a_block(monkeypatch, size):
+    """Few samples mean that many are tried in each step: the block shrinks."""
+    embeddings = random_embeddings(3000, dim=2)
+    monkeypatch.setattr("macromicro.rivals.BLOCK_BYTES", 100_000)
+    tracemalloc.start()
+    locate_facilities(embeddings, size, default_rng(0))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000  # the similarities of all tried would be 2.8 MB and more
 
 
 def test_rivals_refuse_impossible_sizes():

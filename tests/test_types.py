@@ -124,7 +124,7 @@ def test_nearest_takes_the_types_of_the_most_similar_typed_sample():
 
 
 def test_nearest_agrees_with_one_comparison_at_a_time_across_blocks(monkeypatch):
-    monkeypatch.setattr("macromicro.types.BLOCK_ROWS", 4)
+    monkeypatch.setattr("macromicro.types.BLOCK_BYTES", 4 * 10 * 4)
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(40, 5)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)

@@ -7,12 +7,13 @@ are `select.draw_baseline`.
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
 
 from macromicro.peel import cover_greedily
 from macromicro.types import TypeMatrix
 
 Rows = NDArray[np.int64]
-BLOCK_ROWS = 8192
+BLOCK_BYTES = 64 << 20
 
 
 def take_longest(lengths: ArrayLike, size: int) -> Rows:
@@ -51,7 +52,7 @@ def spread_out(embeddings: ArrayLike, size: int, rng: Generator) -> Rows:
     chosen = np.empty(size, dtype=np.int64)
     chosen[0] = rng.integers(len(embeddings))
     nearest = np.full(len(embeddings), -np.inf, dtype=embeddings.dtype)
-    for n_chosen in range(1, size):
+    for n_chosen in tqdm(range(1, size), desc="k-center", unit="sample"):
         last = chosen[n_chosen - 1]
         np.maximum(nearest, embeddings @ embeddings[last], out=nearest)
         nearest[last] = np.inf
@@ -64,7 +65,7 @@ def locate_facilities(embeddings: ArrayLike, size: int, rng: Generator, *, epsil
 
     Each step tries n_samples / size * ln(1 / epsilon) random samples of those left and takes the best (stochastic
     greedy): within 1 - 1/e - epsilon of the optimum on average, in O(n_samples^2 dim ln(1 / epsilon)) for any size.
-    Similarities are formed block by block, never as one matrix; negative cosines count as 0.
+    Similarities are formed in blocks of bounded memory, never as one matrix; negative cosines count as 0.
 
     Parameters: embeddings, shape (n_samples, dim), L2-normalised.
     Raises ValueError if there are fewer than `size` samples or epsilon is not between 0 and 1.
@@ -79,7 +80,7 @@ def locate_facilities(embeddings: ArrayLike, size: int, rng: Generator, *, epsil
     left = np.arange(n_samples)
     nearest = np.zeros(n_samples, dtype=embeddings.dtype)
     chosen = np.empty(size, dtype=np.int64)
-    for n_chosen in range(size):
+    for n_chosen in tqdm(range(size), desc="facility location", unit="sample"):
         tried = rng.choice(len(left), min(n_tried, len(left)), replace=False)
         best = tried[_gains(embeddings, left[tried], nearest).argmax()]
         chosen[n_chosen] = left[best]
@@ -91,10 +92,13 @@ def locate_facilities(embeddings: ArrayLike, size: int, rng: Generator, *, epsil
 def _gains(embeddings: NDArray[np.floating], tried: Rows, nearest: NDArray[np.floating]) -> NDArray[np.float64]:
     """What each of `tried` adds to the sum of similarities, shape (n_tried,)."""
     gains = np.zeros(len(tried))
-    for start in range(0, len(embeddings), BLOCK_ROWS):
-        block = slice(start, start + BLOCK_ROWS)
-        likeness = embeddings[tried] @ embeddings[block].T
-        gains += np.maximum(likeness - nearest[block], 0).sum(axis=1, dtype=np.float64)
+    candidates = embeddings[tried]
+    n_rows = max(1, BLOCK_BYTES // (embeddings.itemsize * len(tried)))
+    for start in range(0, len(embeddings), n_rows):
+        block = slice(start, start + n_rows)
+        likeness = candidates @ embeddings[block].T
+        likeness -= nearest[block]
+        gains += np.maximum(likeness, 0, out=likeness).sum(axis=1, dtype=np.float64)
     return gains
 
 

@@ -16,7 +16,7 @@ from scipy.sparse import csr_array, hstack
 from macromicro.layout import write_aside
 
 Policy = Literal["drop", "own", "nearest"]
-BLOCK_ROWS = 2048
+BLOCK_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,12 +182,14 @@ def _give_nearest(
         raise ValueError(f"untyped='nearest' needs at least one typed sample, but all {types.n_samples} are untyped")
     donors = np.arange(types.n_samples)
     cosines = np.empty(len(rows), dtype=np.float32)
-    for start in range(0, len(rows), BLOCK_ROWS):
-        block = rows[start : start + BLOCK_ROWS]
-        likeness = embeddings[block] @ embeddings[typed].T
+    known = embeddings[typed].T
+    n_rows = max(1, BLOCK_BYTES // (known.itemsize * len(typed)))
+    for start in range(0, len(rows), n_rows):
+        block = rows[start : start + n_rows]
+        likeness = embeddings[block] @ known
         best = likeness.argmax(axis=1)
         donors[block] = typed[best]
-        cosines[start : start + BLOCK_ROWS] = likeness[np.arange(len(block)), best]
+        cosines[start : start + n_rows] = likeness[np.arange(len(block)), best]
     report["mean_cosine"] = round(float(cosines.mean()), 4)
     matrix = csr_array(types.matrix[donors])
     matrix.sort_indices()
