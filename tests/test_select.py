@@ -249,8 +249,9 @@ def test_select_says_what_is_out_of_reach():
     types = make([[0], [0, 1], [], [2]])
     with pytest.raises(ValueError, match="size=4 must be between 1 and the 3 samples that carry a type"):
         select_datasets(types, levels=[100], sizes=[4], seeds=[0])
-    with pytest.raises(ValueError, match="size=3 leaves no room for levels"):
-        select_datasets(types, levels=[0, 100], sizes=[3], seeds=[0])
+    for levels in ([0, 100], [50], [0]):
+        with pytest.raises(ValueError, match="size=3 leaves no room for levels"):
+            select_datasets(types, levels=levels, sizes=[3], seeds=[0])
     table, rows = select_datasets(types, levels=[100], sizes=[3], seeds=[0])
     assert rows["n3-d100-s0"].tolist() == [0, 1, 3] and table["coverage"].tolist() == [1.0]
     with pytest.raises(ValueError, match="level=101 must be a percentage"):

@@ -192,10 +192,10 @@ def _choose_pools(
 
     lowest = peeling.smallest_state(size)
     k_min, k_max = covered(lowest), covered(0)
-    if k_max <= k_min and len(levels) > 1:
+    if k_max <= k_min and set(levels) != {100}:
         raise ValueError(
             f"size={size} leaves no room for levels={list(levels)}: {size} samples of the smallest pool that holds "
-            f"them cover {k_min} types, and of the whole corpus {k_max}; take another size, or one level"
+            f"them cover {k_min} types, and of the whole corpus {k_max}; take another size, or level 100 alone"
         )
     choices = []
     for level in levels:
