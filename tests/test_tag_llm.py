@@ -95,10 +95,12 @@ def server():
     thread.join()
 
 
-def write(server, texts, cache=None, *, n_tags=4, model=MODEL, n_workers=4, max_chars=1000):
+def write(server, texts, cache=None, *, n_tags=4, model=MODEL, n_workers=4, max_chars=1000, max_tokens=64):
     client = open_client(server.base_url, max_retries=3, timeout=10.0)
-    ask = ask_endpoint(client, model=model, max_tokens=64, n_workers=n_workers)
-    return write_tags(texts, ask=ask, model=model, n_tags=n_tags, max_chars=max_chars, cache=cache)
+    ask = ask_endpoint(client, model=model, max_tokens=max_tokens, n_workers=n_workers)
+    return write_tags(
+        texts, ask=ask, model=model, n_tags=n_tags, max_tokens=max_tokens, max_chars=max_chars, cache=cache
+    )
 
 
 def test_tags_of_every_text_in_order(server):
@@ -143,11 +145,13 @@ def test_a_resumed_run_pays_for_nothing_twice(server, tmp_path):
     assert server.asked == []
 
 
-def test_the_cache_knows_content_model_and_prompt(server, tmp_path):
+def test_the_cache_knows_content_model_prompt_and_where_replies_are_cut(server, tmp_path):
     cache = tmp_path / "replies.sqlite"
     write(server, TEXTS, cache)
     write(server, TEXTS, cache, n_tags=2)
     assert len(server.asked) == 6
+    write(server, TEXTS, cache, max_tokens=32)
+    assert len(server.asked) == 9
     with pytest.raises(ValueError, match="no model 'other'"):
         write(server, TEXTS, cache, model="other")
 
@@ -183,11 +187,11 @@ def test_nobody_answers(server):
     client = open_client("http://127.0.0.1:9/v1", max_retries=0, timeout=2.0)
     ask = ask_endpoint(client, model=MODEL, max_tokens=8, n_workers=2)
     with pytest.raises(ConnectionError, match=r"http://127.0.0.1:9/v1/ cannot be reached"):
-        write_tags(TEXTS, ask=ask, model=MODEL, n_tags=4, max_chars=99, cache=None)
+        write_tags(TEXTS, ask=ask, model=MODEL, n_tags=4, max_tokens=8, max_chars=99, cache=None)
     client = open_client(server.base_url, max_retries=0, timeout=0.02)
     ask = ask_endpoint(client, model=MODEL, max_tokens=8, n_workers=2)
     with pytest.raises(ConnectionError, match="too slow"):
-        write_tags(["slow a"], ask=ask, model=MODEL, n_tags=4, max_chars=99, cache=None)
+        write_tags(["slow a"], ask=ask, model=MODEL, n_tags=4, max_tokens=8, max_chars=99, cache=None)
 
 
 def test_not_such_a_server(server):
@@ -203,8 +207,8 @@ def test_replies_before_a_crash_are_kept(tmp_path):
     talks = [[{"role": "user", "content": text}] for text in "ab"]
     cache = tmp_path / "replies.sqlite"
     with pytest.raises(KeyboardInterrupt):
-        ask_cached(ask, model="m", cache=cache, conversations=talks)
-    replies = ask_cached(lambda left: iter([(0, str(left[0][0]["content"]))]), model="m", cache=cache,
+        ask_cached(ask, model="m", max_tokens=8, cache=cache, conversations=talks)
+    replies = ask_cached(lambda left: iter([(0, str(left[0][0]["content"]))]), model="m", max_tokens=8, cache=cache,
                          conversations=talks)  # fmt: skip
     assert replies == ["a", "kept"]
 
@@ -259,9 +263,16 @@ def test_vllm_in_process(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", module)
     ask = ask_vllm(model="some/model", max_tokens=64)
     texts = [f"text {row:03d}" for row in range(600)]
-    tags, _ = write_tags(texts, ask=ask, model="some/model", n_tags=4, max_chars=99, cache=None)
+    tags, _ = write_tags(texts, ask=ask, model="some/model", n_tags=4, max_tokens=8, max_chars=99, cache=None)
     assert tags == [[f"{row:03d}"] for row in range(600)]
     assert loaded == ["some/model"]
+
+
+def test_vllm_is_not_installed(monkeypatch):
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    ask = ask_vllm(model="some/model", max_tokens=64)
+    with pytest.raises(RuntimeError, match="backend=vllm needs vLLM: pip install vllm"):
+        write_tags(TEXTS, ask=ask, model="some/model", n_tags=4, max_tokens=64, max_chars=99, cache=None)
 
 
 def test_annotate_on_the_command_line(server, tmp_path):

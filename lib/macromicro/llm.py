@@ -62,6 +62,8 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
             raise ValueError(f"{client.base_url} has no model {model!r}: {error}") from error
         except openai.APIStatusError:
             return None
+        except openai.OpenAIError as error:
+            raise ValueError(f"{client.base_url} gives no reply that can be read: {error}") from error
         if not isinstance(reply, ChatCompletion):
             raise ValueError(f"{client.base_url} does not speak the OpenAI chat protocol: {str(reply)[:80]!r}")
         return reply.choices[0].message.content if reply.choices else None
@@ -85,11 +87,19 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
 
 
 def ask_vllm(*, model: str, max_tokens: int) -> Ask:
-    """Greedy replies from vLLM in this process; the engine is loaded when the first conversation comes."""
+    """Greedy replies from vLLM in this process; the engine is loaded when the first conversation comes.
+
+    Asking raises RuntimeError if vLLM is not installed.
+    """
     engine: list[Any] = []
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
-        from vllm import LLM, SamplingParams
+        try:
+            from vllm import LLM, SamplingParams
+        except ImportError as error:
+            raise RuntimeError(
+                f"backend=vllm needs vLLM: pip install vllm, in an environment apart ({error})"
+            ) from error
 
         if not engine:
             engine.append(LLM(model=model))
@@ -102,13 +112,15 @@ def ask_vllm(*, model: str, max_tokens: int) -> Ask:
     return ask
 
 
-def ask_cached(ask: Ask, *, model: str, cache: Path | None, conversations: Sequence[Conversation]) -> list[str | None]:
+def ask_cached(
+    ask: Ask, *, model: str, max_tokens: int, cache: Path | None, conversations: Sequence[Conversation]
+) -> list[str | None]:
     """Reply to each conversation, from the cache where it has one; new replies are kept there as they arrive.
 
-    Parameters: model, part of the key with the conversation; cache, an SQLite file or None. Equal conversations are
-    asked once. A missing reply (None) is not kept, so that the next run asks again.
+    Parameters: model and max_tokens (where a reply is cut), parts of the key with the conversation; cache, an SQLite
+    file or None. Equal conversations are asked once. A missing reply (None) is not kept, so that the next run asks again.
     """
-    keys = [sha256(json.dumps([model, talk]).encode()).hexdigest() for talk in conversations]
+    keys = [sha256(json.dumps([model, max_tokens, talk]).encode()).hexdigest() for talk in conversations]
     first = {key: place for place, key in reversed(list(enumerate(keys)))}
     with closing(_open_cache(cache)) as known:
         replies: dict[str, str | None] = {key: _find(known, key) for key in first}

@@ -47,13 +47,15 @@ def open_tag_writer(
         else:
             client = open_client(base_url, max_retries=max_retries, timeout=timeout)
             ask = ask_endpoint(client, model=model, max_tokens=max_tokens, n_workers=n_workers)
-        return write_tags(texts, ask=ask, model=model, n_tags=n_tags, max_chars=max_chars, cache=cache)
+        return write_tags(
+            texts, ask=ask, model=model, n_tags=n_tags, max_tokens=max_tokens, max_chars=max_chars, cache=cache
+        )
 
     return write
 
 
 def write_tags(
-    texts: Sequence[str], *, ask: Ask, model: str, n_tags: int, max_chars: int, cache: Path | None
+    texts: Sequence[str], *, ask: Ask, model: str, n_tags: int, max_tokens: int, max_chars: int, cache: Path | None
 ) -> tuple[list[list[str]], dict[str, Any]]:
     """Raw tags of each text, and how it went.
 
@@ -64,10 +66,11 @@ def write_tags(
     Raises RuntimeError if no text got a reply.
     """
     talks = [_first_message(text[:max_chars], n_tags) for text in texts]
-    replies = ask_cached(ask, model=model, cache=cache, conversations=talks)
+    known: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "cache": cache}
+    replies = ask_cached(ask, conversations=talks, **known)
     tags = [None if reply is None else parse_tags(reply) for reply in replies]
     malformed = [row for row, found in enumerate(tags) if found is None and replies[row] is not None]
-    again = ask_cached(ask, model=model, cache=cache, conversations=[_correct(talks[i], replies[i]) for i in malformed])
+    again = ask_cached(ask, conversations=[_correct(talks[i], replies[i]) for i in malformed], **known)
     for row, reply in zip(malformed, again, strict=True):
         tags[row] = None if reply is None else parse_tags(reply)
     failed = replies.count(None) + again.count(None)
