@@ -3,6 +3,7 @@
 Only what `--help` needs is imported here, so that it answers at once; everything else is imported by the commands.
 """
 
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,6 +55,7 @@ def annotate(
 ) -> None:
     """Say which types (topics, tags or tokens) every sample carries.
 
+    Samples without text and repeated instructions are left out first, and counted: they have no row in the result.
     An .npz file holds the type matrix for `select --types`; .jsonl and .parquet hold a row per sample: id, types.
 
     \b
@@ -242,6 +244,6 @@ def main() -> None:
     """Run the command line; an error is one line on stderr and exit status 1."""
     try:
         app()
-    except (ValueError, OSError, RuntimeError) as error:
+    except (ValueError, OSError, RuntimeError, sqlite3.Error) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         sys.exit(f"macromicro: {message}")
