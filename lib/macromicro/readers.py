@@ -6,6 +6,7 @@ otherwise. An id is taken from the file, or made of the content, so that it stay
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,11 @@ def content_ids(samples: pd.DataFrame) -> list[str]:
 
 
 def save_samples(samples: pd.DataFrame, path: str | Path) -> None:
-    """Write samples as .parquet or .jsonl, whole or not at all. Raises ValueError at another ending."""
+    """Write samples as .parquet or .jsonl, whole or not at all.
+
+    JSON has no word for NaN and infinities: they become null in .jsonl.
+    Raises ValueError at another ending, and for a column of bytes in .jsonl.
+    """
     path = Path(path)
     if path.suffix not in {".parquet", ".jsonl"}:
         raise ValueError(f"{path}: samples are written as .parquet or .jsonl, not {path.suffix!r}")
@@ -119,7 +124,26 @@ def save_samples(samples: pd.DataFrame, path: str | Path) -> None:
             return
         with aside.open("w", encoding="utf-8", newline="\n") as file:
             for batch in table.to_batches(max_chunksize=10_000):
-                file.writelines(f"{json.dumps(row, ensure_ascii=False, default=str)}\n" for row in batch.to_pylist())
+                file.writelines(_json_line(row) for row in batch.to_pylist())
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    """One row as a line of JSON."""
+    plain = {name: _plain(value, name) for name, value in row.items()}
+    return f"{json.dumps(plain, ensure_ascii=False, allow_nan=False, default=str)}\n"
+
+
+def _plain(value: Any, column: str) -> Any:
+    """A value of a column that JSON can hold, at any depth; dates and the like are left to `str`."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes):
+        raise ValueError(f"column {column!r} holds bytes, which JSON lines cannot: write .parquet")
+    if isinstance(value, list | tuple):
+        return [_plain(item, column) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item, column) for name, item in value.items()}
+    return value
 
 
 def _instructions_and_responses(records: Records, columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
