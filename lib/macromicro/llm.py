@@ -118,7 +118,7 @@ def ask_cached(
     """Reply to each conversation, from the cache where it has one; new replies are kept there as they arrive.
 
     Parameters: model and max_tokens (where a reply is cut), parts of the key with the conversation; cache, an SQLite
-    file or None. Equal conversations are asked once. A missing reply (None) is not kept, so that the next run asks again.
+    file or None. Equal conversations are asked once. A missing reply (None) is not kept: the next run asks again.
     """
     keys = [sha256(json.dumps([model, max_tokens, talk]).encode()).hexdigest() for talk in conversations]
     first = {key: place for place, key in reversed(list(enumerate(keys)))}
