@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from macromicro import cli, cli_options, settings, subset
 from macromicro.cli_output import shown_command
-from macromicro.cli_settings import read_settings
+from macromicro.cli_settings import describe_choice, list_settings, read_settings
 from macromicro.types import load_types
 
 MACROMICRO = Path(sys.executable).parent / "macromicro"
@@ -119,6 +119,14 @@ def test_annotate_and_select_with_its_types(folder, selected):
     done = run("select", "my.jsonl", "-n", 10, "--types", "types.npz", "-o", "again.jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     assert (folder / "again.jsonl").read_bytes() == (folder / "subset.jsonl").read_bytes()
+    card = (folder / "again.card.md").read_text()
+    for fact in ("types | types.npz", "part | response", "granularity | micro", "tokens.low | 2", "tokens.high | 40"):
+        assert f"| {fact} |" in card
+    assert "| made with | byte-level BPE" in card
+    for option, value, held in (("--part", "instruction", "response"), ("--granularity", "meso", "micro")):
+        wrong = run("select", "my.jsonl", "-n", 9, "--types", "types.npz", "-o", "-", option, value, cwd=folder)
+        assert (wrong.returncode, wrong.stdout) == (1, b"")
+        assert f"{option} {value}: the types of types.npz are of {option[2:]} {held}" in wrong.stderr.decode()
     done = run("select", "subset.jsonl", "-n", 2, "--types", "types.npz", "-o", "x.jsonl", cwd=folder)
     assert done.returncode == 1
     assert b"samples and types must have the same ids, but 50 are in one only" in done.stderr
@@ -138,7 +146,9 @@ def test_rivals_need_no_types(folder, method):
     done = run("select", "my.jsonl", "-n", 5, "--method", method, "-o", f"{method}.jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
     assert len(read_lines((folder / f"{method}.jsonl").read_bytes())) == 5
-    assert "no coverage is known" in (folder / f"{method}.card.md").read_text()
+    card = (folder / f"{method}.card.md").read_text()
+    assert "no coverage is known" in card
+    assert ("| length | in words" in card) == (method == "longest")
 
 
 def test_measure_before_and_after(folder, selected):
@@ -220,9 +230,35 @@ def test_a_bad_row_in_a_pipe(folder):
     assert done.stderr == b"macromicro: standard input, line 1: 'response' must be text, not int 3\n"
 
 
-def test_a_card_shows_no_paths_of_the_machine(folder):
-    command = shown_command(["select", str(folder / "my.jsonl"), "--set", "tag_llm.base_url=http://host/v1", "-n", "5"])
-    assert command == "macromicro select my.jsonl --set tag_llm.base_url=http://host/v1 -n 5"
+def test_a_card_shows_no_paths_of_the_machine():
+    command = shown_command(
+        ["select", "/data/my.jsonl", "--set", "tag_llm.base_url=http://host/v1", "-n5", "-o/gone/a b.jsonl",
+         "--types=some/types.npz", "--cache", "/gone/cache", "--tokenizer", "/models/one", "--card", "../c.md",
+         "--set", "embed.model=/models/two", "--set=tag_llm.model=org/three", "--method", "even", "--", "-"]
+    )  # fmt: skip
+    assert command == (
+        "macromicro select my.jsonl --set tag_llm.base_url=URL -n5 '-oa b.jsonl' --types=types.npz --cache cache "
+        "--tokenizer one --card c.md --set embed.model=two --set=tag_llm.model=org/three --method even -- -"
+    )
+
+
+def test_the_command_of_a_card_does_not_depend_on_the_folder(folder, monkeypatch):
+    words = ["select", "my.jsonl", "--part", "response", "--tokenizer", "words", "-n", "5"]
+    (folder / "response").mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+    assert shown_command(words) == f"macromicro {' '.join(words)}"
+
+
+def test_settings_of_a_card_are_those_in_force():
+    settings = read_settings(["tags.tagger=llm", "tag_llm.model=/models/big", "tag_llm.base_url=http://host/v1"])
+    assert list_settings(settings, "micro", tokenizer="words")["tokens.unit"] == "word"
+    assert list_settings(settings, "micro", tokenizer="bpe")["tokens.unit"] == "token"
+    meso = list_settings(settings, "meso", tokenizer="bpe")
+    assert (meso["tag_llm.model"], meso["tag_llm.max_tokens"]) == ("big", 256)
+    assert "http" not in str(meso)
+    assert not any("tag_llm" in name for name in list_settings(read_settings([]), "meso", tokenizer="bpe"))
+    assert describe_choice("k-center", 100, settings)["embed.max_tokens"] == 128
+    assert describe_choice("even", 50, settings) == {"diversity level": "50 %"}
 
 
 def test_wrong_usage_is_status_2(folder):

@@ -105,3 +105,9 @@ def test_coverage_by_hand():
     facts = describe_coverage(types, np.array([0, 1]), np.random.default_rng(0))
     assert (facts["types in the corpus"], facts["types covered"], facts["evenness (0 to 1)"]) == (3, 1, 1.0)
     assert facts["samples of the corpus without a type"] == 1
+
+
+def test_untyped_samples_are_counted_before_they_are_given_types():
+    types = types_of("micro", make_samples(), tokens=TOKENS | {"high": 19}, untyped="own")
+    facts = describe_coverage(types, np.array([0, 1]), np.random.default_rng(0))
+    assert facts["samples of the corpus without a type"] == 20

@@ -6,18 +6,19 @@ Only what `--help` needs is imported here, so that it answers at once; everythin
 import sqlite3
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from macromicro.cli_options import (
     GRANULARITY,
+    PART,
     CacheOption,
     ColumnOption,
     File,
     Granularity,
     Method,
-    PartOption,
+    Part,
     SeedOption,
     SetOption,
     TokenizerOption,
@@ -45,7 +46,7 @@ instruction/response, instruction/input/output (Alpaca), prompt/completion, mess
 def annotate(
     file: File,
     output: Annotated[str, typer.Option("--output", "-o", help="Where to: .npz, .jsonl, .parquet or - (JSON lines).")],
-    part: PartOption = "response",
+    part: Annotated[Part, PART] = "response",
     granularity: Annotated[Granularity, GRANULARITY] = "micro",
     tokenizer: TokenizerOption = "bpe",
     seed: SeedOption = 0,
@@ -70,9 +71,10 @@ def annotate(
     check_output(output, (".npz", ".jsonl", ".parquet"), input=file)
     settings = read_settings(set_ or [])
     samples, _ = read_usable(file, column or [])
-    types, _ = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
+    types = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
     write_types(types, output)
-    say(f"{types.n_types:,} types; {len(types.untyped):,} of {types.n_samples:,} {part}s carry none")
+    n_untyped = types.report["untyped"]["n"]
+    say(f"{types.n_types:,} types; {n_untyped:,} of {types.n_samples:,} {part}s got none")
 
 
 @app.command()
@@ -80,10 +82,12 @@ def select(
     file: File,
     size: Annotated[int, typer.Option("--size", "-n", min=1, help="How many samples to choose.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Where to: .jsonl, .parquet or - (JSON lines).")],
-    part: PartOption = "response",
+    part: Annotated[Part | None, PART] = None,
     granularity: Annotated[Granularity | None, GRANULARITY] = None,
     level: Annotated[int, typer.Option(min=0, max=100, help="Diversity in percent: 100 covers most types.")] = 100,
-    method: Annotated[Method, typer.Option(help="even = type-aware sampling; the others are its rivals.")] = "even",
+    method: Annotated[
+        Method, typer.Option(help="even = type-aware sampling, the others are its rivals; longest counts words.")
+    ] = "even",
     tokenizer: TokenizerOption = "bpe",
     types: Annotated[Path | None, typer.Option(help="An .npz file of `annotate`, instead of annotating here.")] = None,
     card: Annotated[Path | None, typer.Option(help="Dataset card; default: OUTPUT.card.md beside the output.")] = None,
@@ -104,9 +108,9 @@ def select(
       macromicro select my.jsonl -n 1000 --method k-center --cache cache -o spread.jsonl
       cat my.jsonl | macromicro select - -n 500 -o - > subset.jsonl
     """  # noqa: D301
-    from macromicro.cli_input import embedder, make_types, read_types, read_usable, say
+    from macromicro.cli_input import describe_types, embedder, make_types, read_types, read_usable, say
     from macromicro.cli_output import check_output, describe_origin, place_card, shown_command, write_chosen
-    from macromicro.cli_settings import list_settings, read_settings
+    from macromicro.cli_settings import describe_choice, read_settings
     from macromicro.subset import choose
 
     check_output(output, (".jsonl", ".parquet"), input=file, types=types)
@@ -115,18 +119,16 @@ def select(
     samples, about = read_usable(file, column or [])
     if size > len(samples):
         raise ValueError(f"--size {size} must be at most the {len(samples)} usable samples of {about['file']}")
-    if granularity is None and method in ("even", "max-coverage"):
-        granularity = "micro"
-    how: dict[str, Any] = {"method": method, "part": part, "size": size, "seed": seed}
-    how |= {"diversity level": f"{level} %"} if method == "even" else {}
-    found = None
     if types:
-        found, how["types"] = read_types(types), types.name
-    elif granularity:
-        found, made_with = make_types(
-            samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings
-        )
-        how |= {"granularity": granularity, "made with": made_with, **list_settings(settings, granularity)}
+        found = read_types(types, part=part, granularity=granularity)
+        part = part or found.report["part"]
+    elif granularity or method in ("even", "max-coverage"):
+        part, granularity = part or "response", granularity or "micro"
+        found = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
+    else:
+        found, part = None, part or "response"
+    how = {"method": method, "part": part, "size": size, "seed": seed}
+    how |= describe_choice(method, level, settings) | describe_types(found, types)
     say(f"choosing {size:,} of {len(samples):,} samples, method {method}")
     embed = embedder(cache, settings)
     choice = choose(samples, part, method=method, size=size, level=level, seed=seed, types=found, embed=embed)

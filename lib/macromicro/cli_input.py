@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from macromicro.cli_settings import TypeSettings
+from macromicro.cli_settings import TypeSettings, list_settings, name_only
 from macromicro.corpus import clean_samples
 from macromicro.readers import make_samples
 from macromicro.records import read_records
@@ -75,14 +76,24 @@ def file_name(file: str) -> str:
     return "standard input" if file == "-" else Path(file).name
 
 
-def read_types(path: Path) -> TypeMatrix:
-    """The type matrix of an .npz file of `macromicro annotate`. Raises ValueError if it is no such file."""
+def read_types(path: Path, *, part: Part | None, granularity: Granularity | None) -> TypeMatrix:
+    """The type matrix of an .npz file of `macromicro annotate`.
+
+    Parameters: part and granularity, what the caller takes them for, None for whatever the file says.
+    Raises ValueError if it is no such file, or says another part or granularity, or no part where none is given.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {str(path)!r}")
     try:
-        return load_types(path)
+        types = load_types(path)
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise ValueError(f"{path}: not a file that `macromicro annotate -o types.npz` wrote ({error})") from None
+    for name, given in (("part", part), ("granularity", granularity)):
+        if given and types.report.get(name, given) != given:
+            raise ValueError(f"--{name} {given}: the types of {path} are of {name} {types.report[name]}")
+    if not part and "part" not in types.report:
+        raise ValueError(f"{path} does not say of which part its types are: give --part")
+    return types
 
 
 def make_types(
@@ -94,21 +105,22 @@ def make_types(
     seed: int,
     cache: Path | None,
     settings: TypeSettings,
-) -> tuple[TypeMatrix, str]:
-    """Types of the samples, and what they were made with, in words.
+) -> TypeMatrix:
+    """Types of the samples; the report gains part, granularity, `made_with` (in words) and `settings`.
 
     Raises ValueError if a tagger has no model, and as `subset.find_types` and `subset.open_tokenizer`.
     """
     from macromicro.subset import find_types, open_tokenizer
     from macromicro.tag_llm import open_tag_writer
 
-    loaded, made_with = None, settings.embed.model
+    loaded, made_with = None, f"embeddings of {name_only(settings.embed.model)}"
     if granularity == "micro":
         loaded, made_with = open_tokenizer("words" if settings.tokens.unit == "word" else tokenizer, samples)
     tags = dict(settings.tags)
-    if settings.tags.tagger == "llm":
+    if granularity == "meso" and settings.tags.tagger == "llm":
         if not settings.tag_llm.model:
             raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
+        made_with = f"tags written by {name_only(settings.tag_llm.model)}, {made_with}"
         replies = cache / "tags.sqlite" if cache else None
         tags["write_tags"] = open_tag_writer(cache=replies, **dict(settings.tag_llm))
     say(f"annotating {len(samples):,} {part}s, granularity {granularity}: {made_with}")
@@ -124,7 +136,18 @@ def make_types(
         tokens=dict(settings.tokens),
         untyped=settings.types.untyped,
     )
-    return types, made_with
+    made = {"part": part, "granularity": granularity, "made_with": made_with}
+    made["settings"] = list_settings(settings, granularity, tokenizer=tokenizer)
+    return replace(types, report={**types.report, **made})
+
+
+def describe_types(types: TypeMatrix | None, file: Path | None) -> dict[str, Any]:
+    """What the types are and what they were made with, by their own report; `file`, where they were read from."""
+    if types is None:
+        return {}
+    told = {"types": file.name} if file else {}
+    told["granularity"] = types.report.get("granularity", "not recorded")
+    return {**told, "made with": types.report.get("made_with", "not recorded"), **types.report.get("settings", {})}
 
 
 def embedder(cache: Path | None, settings: TypeSettings) -> Callable[[pd.Series], NDArray[np.float32]]:

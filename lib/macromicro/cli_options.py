@@ -14,7 +14,7 @@ Granularity = Literal["macro", "meso", "micro"]
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="Samples, or - for JSON lines from a pipe.")]
-PartOption = Annotated[Part, typer.Option(help="Which side of the samples is annotated.")]
+PART = typer.Option(help="Which side of the samples is annotated.", show_default="response")
 GRANULARITY = typer.Option(help="What counts as a type: macro = topics, meso = tags, micro = mid-frequency tokens.")
 TokenizerOption = Annotated[
     str,

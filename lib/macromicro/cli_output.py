@@ -15,11 +15,13 @@ from typing import Any
 import pandas as pd
 
 from macromicro.card import save_card
+from macromicro.cli_settings import name_only
 from macromicro.comparison import as_json
 from macromicro.layout import write_aside
 from macromicro.readers import save_samples
 from macromicro.types import TypeMatrix, save_types
 
+FILE_OPTIONS = ("", "--", "-o", "--output", "--card", "--types", "--cache")
 CARD_TAG = b"\n- macromicro\n"  # one of the tags in the metadata of every card
 
 
@@ -109,8 +111,35 @@ def describe_origin(file: str) -> dict[str, str]:
 
 
 def shown_command(arguments: Sequence[str]) -> str:
-    """The command as one would type it beside the files: paths that exist are shortened to their names."""
-    return shlex.join(["macromicro", *(Path(word).name if Path(word).exists() else word for word in arguments)])
+    """The command as one would type it beside the files: files by their names, nothing of the machine.
+
+    Parameters: arguments of a command all of whose options take a value, as those of `select` do.
+    """
+    command, *words = arguments
+    shown, option = ["macromicro", command], ""
+    for word in words:
+        if option or not word.startswith("-") or word == "-":
+            shown.append(_shown_value(option, word))
+            option = ""
+        elif word.startswith("--") and "=" in word:
+            name, _, value = word.partition("=")
+            shown.append(f"{name}={_shown_value(name, value)}")
+        elif word.startswith("--") or len(word) == 2:
+            shown.append(word)
+            option = word
+        else:
+            shown.append(word[:2] + _shown_value(word[:2], word[2:]))
+    return shlex.join(shown)
+
+
+def _shown_value(option: str, value: str) -> str:
+    """The value of an option ('' for FILE) without folders of the machine and addresses of servers."""
+    if option in FILE_OPTIONS:
+        return Path(value).name
+    if option == "--set":
+        key, _, setting = value.partition("=")
+        return f"{key}=URL" if key == "tag_llm.base_url" else f"{key}={name_only(setting)}"
+    return name_only(value)
 
 
 def _number(value: Any) -> Any:

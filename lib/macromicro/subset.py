@@ -133,7 +133,10 @@ def choose(
 
 
 def describe_coverage(types: TypeMatrix, rows: NDArray[np.int64], rng: Generator) -> dict[str, Any]:
-    """Types in the corpus, covered by the rows and by as many rows drawn at random; and how evenly."""
+    """Types in the corpus, covered by the rows and by as many rows drawn at random; and how evenly.
+
+    Samples without a type are those that the annotator left without, whatever was done about them afterwards.
+    """
     counts = count_types(types, rows)
     by_chance = count_types(types, draw_baseline(types.n_samples, len(rows), rng))
     return {
@@ -142,7 +145,7 @@ def describe_coverage(types: TypeMatrix, rows: NDArray[np.int64], rng: Generator
         "types that a random draw of this size covers": int(np.count_nonzero(by_chance)),
         "evenness (0 to 1)": round(evenness(counts), 4),
         "evenness of a random draw": round(evenness(by_chance), 4),
-        "samples of the corpus without a type": len(types.untyped),
+        "samples of the corpus without a type": types.report.get("untyped", {}).get("n", len(types.untyped)),
     }
 
 
