@@ -60,8 +60,9 @@ def novelsum(
 
     A text is never its own neighbour: neither in the ranks nor in `reference`, where rows equal to it (cosine distance
     under 1e-6) are passed over; other equal rows of `reference` count once. The published code differs: it leaves
-    every text at rank 1 of itself, weighs by the density of i, and passes over the nearest row even of a reference
-    that does not hold the text. Averages stand in for its sums, as there, so that sizes can be compared.
+    every text at rank 1 of itself, weighs by the density of i, passes over the nearest row even of a reference that
+    does not hold the text, and measures density by squared Euclidean distances of embeddings as they come, not scaled
+    to unit length, plus 1e-9. Averages stand in for its sums, as there, so that sizes can be compared.
 
     Raises ValueError if there are fewer than two texts or too few reference rows, or a row is zero or not finite.
     Source: arXiv 2502.17184, section 3, with its defaults.
