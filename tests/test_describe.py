@@ -1,7 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from macromicro.describe import add_lengths, align_samples, compare_coverage, measure_datasets, show_samples
+from macromicro.describe import (
+    add_lengths,
+    align_samples,
+    compare_coverage,
+    measure_datasets,
+    measure_spread,
+    show_samples,
+)
+from macromicro.embedding_diversity import novelsum, vendi_score
 from macromicro.metrics import METRICS, measure
 from macromicro.tokens import tokenize
 from macromicro.types import build_types
@@ -40,6 +48,20 @@ def test_metrics_of_a_dataset_are_those_of_its_texts():
     levels = add_lengths(pd.DataFrame({"dataset": ["second", "first"]}), metrics)
     assert levels["instruction_tokens"].tolist() == [3, 10 / 3]
     assert levels["response_tokens"].tolist() == [2, 3]
+
+
+def test_vendi_and_novelsum_of_a_dataset_are_those_of_its_texts():
+    points = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    samples = pd.DataFrame({"instruction": ["same"] * 30, "response": [str(row) for row in range(30)]})
+
+    def embed(texts, part):
+        return points if part == "response" else np.ones((30, 4), dtype=np.float32)
+
+    found = measure_spread(samples, {"a": [0, 1, 2], "b": np.arange(12)}, embed=embed).set_index(["part", "dataset"])
+    assert found.loc[("response", "b"), "Vendi"] == pytest.approx(vendi_score(points[:12]))
+    assert found.loc[("response", "a"), "NovelSum"] == pytest.approx(novelsum(points[:3], points))
+    assert found.loc["instruction", "Vendi"].tolist() == pytest.approx([1, 1])
+    assert found.loc["instruction", "NovelSum"].isna().all()
 
 
 def test_coverage_by_hand():

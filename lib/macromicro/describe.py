@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from tqdm import tqdm
 
+from macromicro.embedding_diversity import novelsum, vendi_score
 from macromicro.metrics import METRICS, measure, take
 from macromicro.select import count_types, evenness
 from macromicro.tokens import TokenizedTexts
@@ -48,6 +49,28 @@ def measure_datasets(
             values = measure([texts[row] for row in chosen], take(tokens, chosen), embeddings[chosen])
             records.append({"dataset": name, "part": part, **values})
     return pd.DataFrame(records, columns=["dataset", "part", *METRICS])
+
+
+def measure_spread(samples: pd.DataFrame, rows: Mapping[str, ArrayLike], *, embed: Embed) -> pd.DataFrame:
+    """Vendi score and NovelSum of every dataset for both parts: dataset, part, Vendi, NovelSum.
+
+    NovelSum takes its density from all samples, and is missing (NaN) where these or the dataset have too few different
+    texts. Parameters: as `measure_datasets`.
+    """
+    records = []
+    for part in PARTS:
+        embeddings = embed(samples[part].tolist(), part)
+        for name, chosen in tqdm(rows.items(), desc=f"spread of the {part}s"):
+            points = embeddings[np.asarray(chosen)]
+            records.append((name, part, vendi_score(points), _novelsum_or_nan(points, embeddings)))
+    return pd.DataFrame(records, columns=["dataset", "part", "Vendi", "NovelSum"])
+
+
+def _novelsum_or_nan(points: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    try:
+        return novelsum(points, reference)
+    except ValueError:  # fewer different texts than neighbours: no density
+        return float("nan")
 
 
 def add_lengths(levels: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
