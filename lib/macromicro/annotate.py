@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from macromicro.embed import embed_texts
 from macromicro.settings import Granularity, Part
+from macromicro.steps import count_replies
 from macromicro.tag_llm import open_tag_writer
 from macromicro.tag_normalisation import step_table
 from macromicro.tags import annotate_tags
 from macromicro.tokens import band_types, count_curve, count_tokens
-from macromicro.topics import annotate_topics, map_topics
+from macromicro.topics import annotate_topics, map_topics, topics_agree_with
 from macromicro.types import TypeMatrix, apply_untyped
 
 MAP_POINTS = 4000
@@ -51,7 +52,8 @@ def annotate(
 ) -> Annotation:
     """The types of one part of all samples, untyped samples treated as `types` says.
 
-    Parameters: samples, with columns `id` and `part`; base_model, folder or id of the model whose tokenizer gives the
+    Parameters: samples, with columns `id`, `part` and, if the report shall say how far topics are sources, `source`;
+    base_model, folder or id of the model whose tokenizer gives the
     tokens; cache, folder of embeddings, in which the part and the tags have folders of their own; replies, file of the
     replies of a language model that writes tags; the others are the sections of the settings of the same name.
     Raises ValueError for an unknown granularity, and as the annotators.
@@ -65,6 +67,7 @@ def annotate(
         vectors = embedder(texts, part)
         found = annotate_topics(ids, texts, vectors, seed=seed, **topics)
         evidence = map_topics(found, vectors[np.argsort(ids)], seed=seed, n_points=MAP_POINTS, **_how_to_map(topics))
+        found.report.update(_agree_with_source(samples, found))
     elif granularity == "meso":
         write_tags = open_tag_writer(cache=replies, **tag_llm)
         found = annotate_tags(
@@ -95,6 +98,8 @@ def summarise(annotation: Annotation) -> pd.DataFrame:
         "texts without a type": f"{untyped['n']} ({untyped['n'] / max(types.n_samples, 1):.1%})",
         "what happens to those": untyped["policy"],
     }
+    if "agreement_with_source" in types.report:
+        facts["agreement of topics with sources (AMI)"] = f"{types.report['agreement_with_source']:.2f}"
     return pd.DataFrame({"value": pd.Series({name: str(fact) for name, fact in facts.items()})})
 
 
@@ -115,13 +120,24 @@ def list_drops(annotation: Annotation) -> pd.DataFrame:
     """What the annotator kept and left out, step by step (tags), band by band (tokens) or as noise (topics)."""
     report = annotation.types.report
     if annotation.granularity == "meso":
-        return step_table(annotation.types)
+        replies = pd.DataFrame(count_replies(report).items(), columns=["step", "n_texts"])
+        steps = step_table(annotation.types)
+        return pd.concat([replies, steps], ignore_index=True).convert_dtypes() if len(replies) else steps
     if annotation.granularity == "micro":
         bands = pd.DataFrame.from_dict(report["bands"], orient="index")
         bands["percent"] = (100 * bands.pop("share")).round(1)
         return bands.rename_axis("band").reset_index()
     n_typed = sum(report["sizes"])
     return pd.DataFrame({"texts": ["in a topic", "noise"], "n": [n_typed, report["n_noise"]]})
+
+
+def _agree_with_source(samples: pa.Table, topics: TypeMatrix) -> dict[str, float]:
+    """How far the topics are the sources of the samples, if these have a column `source` with more than one."""
+    sources = samples["source"].to_pylist() if "source" in samples.column_names else []
+    if len(set(sources)) < 2:
+        return {}
+    by_id = [sources[row] for row in np.argsort(samples["id"].to_pylist())]
+    return {"agreement_with_source": round(topics_agree_with(topics, by_id), 4)}
 
 
 def _how_to_map(topics: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from macromicro.corpus import clean_samples
 from macromicro.readers import make_samples
 from macromicro.records import read_records
 from macromicro.settings import Granularity, Part
+from macromicro.steps import count_steps
 from macromicro.tokens import TokenizedTexts
 from macromicro.types import TypeMatrix, load_types
 
@@ -47,7 +48,16 @@ def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd
         there = {ours: theirs for ours, theirs in named.items() if theirs in found.columns}
         read[name] = make_samples(found, source=file_name(files[name]), columns=there)
         say(f"{file_name(files[name])}: {len(read[name]):,} samples")
+        if n_cut := count_cut(read[name]):
+            say(f"{file_name(files[name])}: {n_cut:,} conversations are longer; of each the first exchange is used")
     return read
+
+
+def count_cut(samples: pd.DataFrame) -> int:
+    """Conversations of which only the first exchange was taken (a column of that name in the file is in Arrow)."""
+    if "n_turns" not in samples or isinstance(samples["n_turns"].dtype, pd.ArrowDtype):
+        return 0
+    return int((samples["n_turns"] > 1).sum())
 
 
 def read_usable(file: str, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -64,6 +74,7 @@ def read_usable(file: str, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[s
     about = {
         "file": file_name(file),
         "samples in the file": len(read),
+        **({"conversations cut to their first exchange": n_cut} if (n_cut := count_cut(read)) else {}),
         "without text, dropped": dropped["empty"],
         "repeated instructions, dropped": dropped["repeated_instruction"],
         "samples chosen from": len(samples),
@@ -138,6 +149,8 @@ def make_types(
     )
     made = {"part": part, "granularity": granularity, "made_with": made_with}
     made["settings"] = list_settings(settings, granularity, tokenizer=tokenizer)
+    for name, value in count_steps(types).items():
+        say(f"{name}: {value}")
     return replace(types, report={**types.report, **made})
 
 
@@ -147,7 +160,8 @@ def describe_types(types: TypeMatrix | None, file: Path | None) -> dict[str, Any
         return {}
     told = {"types": file.name} if file else {}
     told["granularity"] = types.report.get("granularity", "not recorded")
-    return {**told, "made with": types.report.get("made_with", "not recorded"), **types.report.get("settings", {})}
+    told["made with"] = types.report.get("made_with", "not recorded")
+    return {**told, **types.report.get("settings", {}), **count_steps(types)}
 
 
 def embedder(cache: Path | None, settings: TypeSettings) -> Callable[[pd.Series], NDArray[np.float32]]:
