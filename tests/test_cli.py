@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 import pandas as pd
 import pytest
-from macromicro import cli, cli_options, settings, subset
+from macromicro import cli, cli_options, comparison, settings, subset
 from macromicro.cli_output import shown_command
 from macromicro.cli_settings import describe_choice, list_settings, read_settings
 from macromicro.types import load_types
@@ -78,6 +78,8 @@ def test_the_card_of_a_selection(folder, selected):
     assert "trained on the corpus itself" in card
     assert f"| sha256 | {sha256((folder / 'my.jsonl').read_bytes()).hexdigest()} |" in card
     assert "| tokens.low | 2 |" in card
+    assert "% of all occurrences |" in card
+    assert b"% of all occurrences\n" in selected.stderr
 
 
 def test_the_default_card_replaces_cards_only(folder, selected):
@@ -157,6 +159,7 @@ def test_measure_before_and_after(folder, selected):
     assert done.returncode == 0, done.stderr.decode()
     found = json.loads(done.stdout)
     assert found["n_samples"] == {"before": 60, "random": 10, "after": 10}
+    assert found["NovelSum"] == "density among all samples read; not computed above 50,000 samples"
     chosen = read_lines((folder / "subset.jsonl").read_bytes())
     words = [text.split() for text in (row["response"].replace("🙂", "") for row in chosen)]
     flat = [word for text in words for word in text]
@@ -261,6 +264,20 @@ def test_settings_of_a_card_are_those_in_force():
     assert describe_choice("even", 50, settings) == {"diversity level": "50 %"}
 
 
+def test_conversations_that_are_cut_are_counted(folder):
+    turns = [{"role": role, "content": f"{role} {n}"} for n in range(2) for role in ("user", "assistant")]
+    rows = [{"messages": turns}, {"messages": [{**turn, "content": turn["content"] + "!"} for turn in turns[:2]]}]
+    (folder / "talks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = run("select", "talks.jsonl", "-n", 1, "--method", "random", "-o", "talk.jsonl", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"talks.jsonl: 1 conversations are longer" in done.stderr
+    assert "| conversations cut to their first exchange | 1 |" in (folder / "talk.card.md").read_text()
+    own = [{"instruction": name, "response": "b", "n_turns": 5} for name in "ab"]
+    (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    done = run("select", "own.jsonl", "-n", 1, "--method", "random", "-o", "-", cwd=folder)
+    assert b"longer" not in done.stderr
+
+
 def test_wrong_usage_is_status_2(folder):
     for wrong in (("slect",), ("select", "my.jsonl"), ("select", "my.jsonl", "-n", 0, "-o", "-")):
         assert run(*wrong, cwd=folder).returncode == 2
@@ -269,6 +286,7 @@ def test_wrong_usage_is_status_2(folder):
 def test_help_teaches_and_imports_nothing_heavy(folder):
     shown = run("--help", cwd=folder).stdout.decode()
     assert all(name in shown for name in ("annotate", "select", "measure", "compare"))
+    assert f"{comparison.MAX_NOVELSUM:,} samples it is left out" in run("measure", "--help", cwd=folder).stdout.decode()
     assert "--granularity micro --part response --size 10000" in run("select", "--help", cwd=folder).stdout.decode()
     probe = "import sys; import macromicro.cli; print(*(set(sys.modules) & {'numpy', 'pandas', 'torch', 'pydantic'}))"
     assert subprocess.run([sys.executable, "-c", probe], capture_output=True).stdout.strip() == b""

@@ -170,13 +170,16 @@ def measure(
       IE          entropy of the words or tokens, bits          more is more diverse
       Vendi       effective number of different texts           more is more diverse
       NovelSum    distance to the others, dense regions first   more is more diverse
+
+    The density that NovelSum weighs by is that among all samples read, FILE and --before. It looks at all pairs: above
+    50,000 samples it is left out.
     """  # noqa: D301
     from numpy.random import default_rng
 
     from macromicro.cli_input import embedder, file_name, read_files, token_maker
     from macromicro.cli_output import write_table
     from macromicro.cli_settings import read_settings
-    from macromicro.comparison import compare_datasets, join_datasets
+    from macromicro.comparison import ABOUT_NOVELSUM, compare_datasets, join_datasets
     from macromicro.select import draw_baseline
 
     settings, name = read_settings(set_ or []), "after" if before else "value"
@@ -194,6 +197,7 @@ def measure(
         "files": {role: file_name(place) for role, place in files.items()},
         "n_samples": {role: len(rows) for role, rows in datasets.items()},
         "unit": unit,
+        "NovelSum": ABOUT_NOVELSUM,
         "seed": seed,
     }
     write_table(table, about, as_json_text=json_)
@@ -219,7 +223,7 @@ def compare(
     from macromicro.cli_input import embedder, file_name, read_files, token_maker
     from macromicro.cli_output import write_table
     from macromicro.cli_settings import read_settings
-    from macromicro.comparison import compare_datasets, count_shared, join_datasets
+    from macromicro.comparison import ABOUT_NOVELSUM, compare_datasets, count_shared, join_datasets
     from macromicro.select import draw_baseline
 
     settings = read_settings(set_ or [])
@@ -237,6 +241,7 @@ def compare(
         "n_compared": size,
         "n_shared_instructions": count_shared(read["one"], read["two"]),
         "unit": unit,
+        "NovelSum": ABOUT_NOVELSUM,
         "seed": seed,
     }
     write_table(table.assign(difference=table["two"] - table["one"]), about, as_json_text=json_)
