@@ -131,6 +131,14 @@ def test_nearest_and_own_leave_no_text_without_types(samples, granularity):
         assert types.report["untyped"]["policy"] == policy
 
 
+def test_agreement_with_the_sources_is_shown_where_there_are_some(samples):
+    fact = "agreement of topics with sources (AMI)"
+    assert fact not in summarise(annotate_small(samples, "macro")).index
+    themes = samples.append_column("source", pa.array([f"theme {row % 3}" for row in range(120)]))
+    assert float(summarise(annotate_small(themes, "macro")).loc[fact, "value"]) > 0.6
+    assert fact not in summarise(annotate_small(themes, "micro")).index
+
+
 def test_every_kind_of_text_has_a_cache_of_its_own(samples, monkeypatch, tmp_path):
     folders = []
     monkeypatch.setattr(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.tokens import tokenize
-from macromicro.topics import annotate_topics, cluster, find_keywords, map_topics, reduce
+from macromicro.topics import annotate_topics, cluster, find_keywords, map_topics, reduce, topics_agree_with
 
 SETTINGS = {
     "seed": 0,
@@ -127,6 +127,24 @@ def test_the_map_shows_a_sample_with_its_topics():
     assert len(points) == 40
     found = topic_of(types)
     assert [found[name] for name in points["id"]] == points["topic"].tolist()
+
+
+@pytest.mark.parametrize(("n", "reducer"), [(90, "umap"), (90, "pca"), (4, "umap")])
+def test_the_report_says_what_was_done(n, reducer):
+    ids, texts, embeddings, _ = three_topics(90)
+    report = annotate_topics(ids[:n], texts[:n], embeddings[:n], **{**SETTINGS, "reducer": reducer}).report
+    assert report["reducer"] == ("pca (too few samples)" if n == 4 else reducer)
+    assert {name: report[name] for name in ("seed", "min_samples")} == {
+        name: SETTINGS[name] for name in ("seed", "min_samples")
+    }
+
+
+def test_topics_agree_with_themselves_and_not_with_chance():
+    ids, texts, embeddings, topic = three_topics()
+    types = annotate_topics(ids, texts, embeddings, **SETTINGS)
+    known = [str(topic[row]) for row in np.argsort(ids)]
+    assert topics_agree_with(types, known) > 0.9
+    assert abs(topics_agree_with(types, np.random.default_rng(0).permutation(known))) < 0.1
 
 
 def test_bad_input_names_the_rule():

@@ -42,7 +42,8 @@ def annotate_topics(
     Parameters: texts, iterable of str or a pyarrow array; embeddings, shape (n_samples, n_dimensions),
     L2-normalised; reducer, n_components and n_neighbors as in `reduce`; min_cluster_size, min_samples and
     cluster_selection as in HDBSCAN (Campello et al. 2013); n_keywords per topic, the first three name it.
-    The report holds the number of topics, the share of noise, and size and keywords of every topic.
+    The report holds the number of topics, the share of noise, size and keywords of every topic, the settings, and the
+    reducer that was used (PCA where there are too few samples for UMAP).
     Raises ValueError if ids, texts and embeddings differ in length or hold what is not a number.
     """
     names = text_array(ids)
@@ -63,7 +64,30 @@ def annotate_topics(
     keywords = find_keywords(words, topics, n_keywords=n_keywords)
     labels = [f"{number}: {', '.join(top[:3])}" for number, top in enumerate(keywords)]
     typed = np.flatnonzero(topics != NOISE)
-    return build_types(names, typed, topics[typed], labels, report=_report(topics, keywords, points.shape[1]))
+    settings = {
+        "reducer": reducer
+        if reducer == "pca" or _enough_for_umap(len(names), n_components)
+        else "pca (too few samples)",
+        "n_neighbors": n_neighbors,
+        "min_cluster_size": min_cluster_size,
+        "min_samples": min_samples,
+        "cluster_selection": cluster_selection,
+        "seed": seed,
+    }
+    report = {**_report(topics, keywords, points.shape[1]), **settings}
+    return build_types(names, typed, topics[typed], labels, report=report)
+
+
+def topics_agree_with(types: TypeMatrix, classes: Iterable[str]) -> float:
+    """Adjusted mutual information of topics and known classes: 1 where they agree, about 0 by chance; noise is a class.
+
+    Parameters: classes, one per sample in the order of `types.ids`.
+    """
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    topics = np.full(types.n_samples, NOISE, dtype=np.int64)
+    topics[types.types_per_sample > 0] = types.matrix.indices
+    return float(adjusted_mutual_info_score(list(classes), topics))
 
 
 def reduce(
@@ -77,7 +101,7 @@ def reduce(
     kept = min(n_components, n_samples, n_dimensions)
     if n_samples < 2 or not np.ptp(embeddings, axis=0).any():
         return np.zeros((n_samples, kept), dtype=np.float32)
-    if reducer == "umap" and n_samples > max(n_components + 1, 3):
+    if reducer == "umap" and _enough_for_umap(n_samples, n_components):
         from umap import UMAP
 
         neighbours = min(n_neighbors, n_samples - 1)
@@ -159,6 +183,10 @@ def map_topics(
     topics = np.full(types.n_samples, NOISE, dtype=np.int64)
     topics[types.types_per_sample > 0] = types.matrix.indices
     return pd.DataFrame({"id": types.ids[rows], "x": flat[:, 0], "y": flat[:, 1], "topic": topics[rows]})
+
+
+def _enough_for_umap(n_samples: int, n_components: int) -> bool:
+    return n_samples > max(n_components + 1, 3)
 
 
 def _number_by_size(found: NDArray[np.int64]) -> NDArray[np.int64]:
