@@ -147,7 +147,7 @@ def make_types(
         tokens=dict(settings.tokens),
         untyped=settings.types.untyped,
     )
-    made = {"part": part, "granularity": granularity, "made_with": made_with}
+    made: dict[str, Any] = {"part": part, "granularity": granularity, "made_with": made_with}
     made["settings"] = list_settings(settings, granularity, tokenizer=tokenizer)
     for name, value in count_steps(types).items():
         say(f"{name}: {value}")
