@@ -9,7 +9,7 @@ Where it breaks: one pass keeps the presence matrix, a nonzero for each distinct
 responses of 62 tokens). 100 million such texts have 3.8e9 nonzeros, which pass int32 (from about 56 million texts on),
 so that SciPy keeps 8 bytes of index and 1 of data for each: 30 GB and 3.8 GB, besides the ids, and 60 GB or more at the
 peak, where batches are put together. Sharded counting carries them: one job per shard counts, the counts are added up,
-and the mid band, a third of the nonzeros, is cut from each shard alone.
+and the mid band, a third of the nonzeros, is cut from each shard alone: benchmarks/shards.smk, on Snakemake.
 """
 
 import argparse

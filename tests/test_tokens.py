@@ -1,13 +1,18 @@
 import re
 import string
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.encoders import readable
+from macromicro.layout import find_root
 from macromicro.tokens import annotate_tokens, band_table, band_types, count_curve, count_tokens, merge_counts, tokenize
+from macromicro.types import load_types
 from numpy.testing import assert_array_equal
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -184,3 +189,28 @@ def test_the_curve_is_readable_and_sorted(tokenizer):
 def test_bad_input_names_the_rule(call, rule):
     with pytest.raises(ValueError, match=rule):
         call()
+
+
+def test_shards_on_the_engine_of_the_study_give_the_matrix_of_one_pass(tokenizer, tmp_path):
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    pq.write_table(pa.table({"id": list(IDS), "response": list(TEXTS)}), tmp_path / "corpus.parquet")
+    benchmarks = find_root() / "benchmarks"
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "-s",
+        str(benchmarks / "shards.smk"),
+        "--cores",
+        "2",
+        "--quiet",
+        "all",
+    ]
+    command += ["--config", "corpus=corpus.parquet", "tokenizer=tokenizer.json", "low=1", "high=3", "shards=2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    joined, whole = load_types(tmp_path / "joined.npz"), annotate_tokens(IDS, TEXTS, tokenizer, low=1, high=3)
+    assert joined.labels.tolist() == whole.labels.tolist()
+    assert joined.ids.tolist() == whole.ids.tolist()
+    assert (joined.matrix != whole.matrix).nnz == 0
+    assert joined.report == whole.report
