@@ -22,7 +22,10 @@ def test_a_file_and_a_folder_are_hashed_by_content(tmp_path):
     (tmp_path / "a" / "x").rename(tmp_path / "a" / "y")
     renamed = provenance.digest(tmp_path / "a")
     (tmp_path / "a" / "y").write_text("two")
-    assert len({before, renamed, provenance.digest(tmp_path / "a")}) == 3
+    changed = provenance.digest(tmp_path / "a")
+    assert len({before, renamed, changed}) == 3
+    (tmp_path / "a" / ".snakemake_timestamp").touch()
+    assert provenance.digest(tmp_path / "a") == changed
 
 
 def test_the_manifest_says_what_was_run(study, tmp_path):

@@ -84,14 +84,16 @@ def portable(study: Study) -> Study:
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files of a folder.
+    """SHA-256 of a file, or of the names and contents of all files of a folder, hidden ones left out.
+
+    Snakemake keeps a hidden time stamp in every folder that a job has made.
 
     Raises FileNotFoundError if there is nothing at `path`.
     """
     path = Path(path)
     if path.is_dir():
         whole = hashlib.sha256()
-        for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        for file in sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")):
             whole.update(f"{file.relative_to(path).as_posix()}\0{digest(file)}\n".encode())
         return whole.hexdigest()
     with path.open("rb") as content:
