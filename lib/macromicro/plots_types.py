@@ -16,7 +16,6 @@ from macromicro.types import TypeMatrix
 WIDTH = 8.4  # inches
 BAND_COLOURS = {"high": "#0072B2", "mid": "#D55E00", "low": "#009E73"}
 TOPIC_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
-GREY = "0.75"
 N_EXAMPLES = 7
 
 
