@@ -172,6 +172,26 @@ def test_measure_before_and_after(folder, selected):
     assert f"{response['SL']:.4g}" in table.stdout.decode()
 
 
+def test_measure_with_intervals_an_order_and_a_reference(folder, selected):
+    plain, asked = (
+        run("measure", "subset.jsonl", "--cache", "cache", "--json", *more, cwd=folder)
+        for more in ((), ("--intervals", "--vendi-order", "inf", "--reference", "my.jsonl"))
+    )
+    assert asked.returncode == 0, asked.stderr.decode()
+    found = json.loads(asked.stdout)
+    assert found["Vendi"] == "order inf"
+    assert found["NovelSum"] == "density among the samples of my.jsonl; not computed above 50,000 samples"
+    value, low, high = (found["metrics"][name]["response"] for name in ("value", "value_low", "value_high"))
+    assert all(low[metric] <= value[metric] <= high[metric] for metric in value)
+    before = json.loads(plain.stdout)["metrics"]["value"]["response"]
+    assert value["Vendi"] < before["Vendi"]
+    assert before["NovelSum"] is None  # ten texts have no ten neighbours
+    assert value["NovelSum"] > 0
+    assert {name: value[name] for name in value if name not in ("Vendi", "NovelSum")} == {
+        name: before[name] for name in before if name not in ("Vendi", "NovelSum")
+    }
+
+
 def test_compare_at_equal_size(folder, selected):
     done = run("compare", "subset.jsonl", "my.jsonl", "--cache", "cache", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
@@ -179,6 +199,15 @@ def test_compare_at_equal_size(folder, selected):
     assert "n compared: 10\n" in shown
     assert "n shared instructions: 10\n" in shown
     assert "difference" in shown
+
+
+def test_compare_with_intervals(folder, selected):
+    done = run("compare", "subset.jsonl", "my.jsonl", "--intervals", "--json", "--cache", "cache", cwd=folder)
+    assert done.returncode == 0, done.stderr.decode()
+    found = json.loads(done.stdout)["metrics"]
+    one, two, difference = (found[name]["response"]["SL"] for name in ("one", "two", "difference"))
+    assert difference == pytest.approx(two - one)
+    assert found["difference_low"]["response"]["SL"] <= difference <= found["difference_high"]["response"]["SL"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro import embedding_diversity
-from macromicro.embedding_diversity import local_density, novelsum, vendi_score
+from macromicro.embedding_diversity import local_density, mean_novelty, novelsum, vendi_score
 from scipy.linalg import eigvalsh
 
 
@@ -57,6 +57,28 @@ def test_vendi_equals_its_definition(q, shape):
     assert vendi_score(rows, q=q) == pytest.approx(vendi_by_definition(rows, q), rel=1e-9)
 
 
+def test_vendi_is_summed_in_blocks_and_names_rows_of_the_whole(monkeypatch):
+    rows = points(60, 7)
+    whole = vendi_score(rows)
+    monkeypatch.setattr(embedding_diversity, "VENDI_ROWS", 13)
+    assert vendi_score(rows) == pytest.approx(whole, rel=1e-12)
+    rows[40] = 0
+    with pytest.raises(ValueError, match=r"row 40 has norm 0\.0"):
+        vendi_score(rows)
+
+
+def test_vendi_of_small_order_sees_no_direction_that_is_not_there():
+    """5,000 copies of ten texts span ten directions; products in float32 would add the others as noise."""
+    rows = points(10, 40).astype(np.float32)
+    copies = rows[np.random.default_rng(0).integers(0, 10, 5000)]
+    assert vendi_score(copies, q=0) == pytest.approx(10)
+
+
+def test_vendi_of_a_large_order_nears_that_of_order_infinity():
+    rows = points(60, 7)
+    assert vendi_score(rows, q=5000) == pytest.approx(vendi_score(rows, q=np.inf), rel=1e-3)
+
+
 def test_vendi_of_order_0_counts_directions():
     rows = np.repeat(np.eye(5)[:3], [1, 2, 10], axis=0)
     assert vendi_score(rows, q=0) == pytest.approx(3)
@@ -96,6 +118,12 @@ def test_a_text_is_not_its_own_neighbour():
     stranger = points(1, 5, 77)
     nearest = sorted(cosine_distance(stranger[0], row) for row in corpus)[:4]
     assert local_density(stranger, corpus, n_neighbors=4) == pytest.approx(1 / np.mean(nearest), rel=1e-4)
+
+
+def test_novelty_of_some_texts_by_the_density_of_all():
+    rows = points(30, 5, 6)
+    factors = local_density(rows, rows) ** 0.5
+    assert mean_novelty(rows[:12], factors[:12]) == pytest.approx(novelsum(rows[:12], rows), rel=1e-6)
 
 
 def test_copies_in_the_reference_change_nothing():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from macromicro.embedding_diversity import vendi_score
 from macromicro.intervals import bootstrap_intervals
-from macromicro.metrics import METRICS, measure, measure_intervals
+from macromicro.metrics import METRICS, measure, take
 from macromicro.tokens import tokenize
 
 
@@ -13,6 +13,15 @@ def draw(rng, n):
     words = np.array([f"w{i}" for i in range(300)])
     texts = [" ".join(words[rng.zipf(1.5, size) % 300]) for size in rng.integers(5, 30, n)]
     return texts, tokenize(texts, None, unit="word"), rng.standard_normal((n, 6)) + 0.6
+
+
+def measure_intervals(texts, tokens, points, **how):
+    """The seven metrics with their intervals."""
+
+    def measure_rows(rows):
+        return measure([texts[row] for row in rows], take(tokens, rows), points[rows])
+
+    return bootstrap_intervals(measure_rows, len(texts), **how)
 
 
 def test_the_interval_of_a_mean_is_the_usual_one():
@@ -35,6 +44,7 @@ def test_intervals_hold_the_value_and_are_the_same_for_the_same_seed():
     table, again, other = (measure_intervals(*sample, seed=s, n_groups=20, n_bootstrap=500) for s in (3, 3, 4))
     assert table["metric"].tolist() == list(METRICS)
     assert ((table["low"] < table["value"]) & (table["value"] < table["high"])).all()
+    assert dict(zip(table["metric"], table["value"], strict=True)) == measure(*sample)
     assert table.equals(again)
     assert not table["low"].equals(other["low"])
 

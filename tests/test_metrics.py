@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from macromicro.metrics import METRICS, compression_ratio, measure, measure_intervals, ngram_ratio, normalise, take
+from macromicro.metrics import METRICS, compression_ratio, measure, ngram_ratio, normalise, take
 from macromicro.selfbleu import Ngrams, self_bleu
 from macromicro.tokens import TokenizedTexts, tokenize
 from scipy.spatial.distance import pdist
@@ -113,12 +113,6 @@ def test_take_gathers_texts_in_the_order_asked_for():
     words = [tokens.vocabulary[token] for token in taken.tokens]
     assert words == [again.vocabulary[token] for token in again.tokens]
     np.testing.assert_array_equal(taken.offsets, again.offsets)
-
-
-def test_intervals_come_with_the_values():
-    table = measure_intervals(TEXTS, tokenize(TEXTS, None, unit="word"), embeddings(5), seed=0, n_bootstrap=200)
-    assert dict(zip(table["metric"], table["value"], strict=True)) == measure_words(TEXTS)
-    assert (table["low"] < table["high"]).all()
 
 
 def module_of_diversity(name):

@@ -17,11 +17,15 @@ from macromicro.cli_options import (
     ColumnOption,
     File,
     Granularity,
+    IntervalsOption,
+    JsonOption,
     Method,
     Part,
+    ReferenceOption,
     SeedOption,
     SetOption,
     TokenizerOption,
+    VendiOption,
 )
 
 app = typer.Typer(
@@ -148,9 +152,11 @@ def measure(
     before: Annotated[
         str | None, typer.Option(help="The file that FILE was chosen from, to measure beside it.")
     ] = None,
+    reference: ReferenceOption = None,
     tokenizer: TokenizerOption = "words",
-    intervals: Annotated[bool, typer.Option("--intervals", help="Add 95 % intervals; takes 50 times as long.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    vendi_order: VendiOption = 1.0,
+    intervals: IntervalsOption = False,
+    json_: JsonOption = False,
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -171,44 +177,30 @@ def measure(
       Vendi       effective number of different texts           more is more diverse
       NovelSum    distance to the others, dense regions first   more is more diverse
 
-    The density that NovelSum weighs by is that among all samples read, FILE and --before. It looks at all pairs: above
-    50,000 samples it is left out.
+    NovelSum weighs by how dense a region is in a reference: the samples of --reference, or else all samples read, FILE
+    and --before. It looks at all pairs: above 50,000 samples it is left out.
+
+    \b
+      macromicro measure subset.jsonl --before my.jsonl --cache cache
+      macromicro measure my.jsonl --reference world.parquet --intervals --json
     """  # noqa: D301
-    from numpy.random import default_rng
-
-    from macromicro.cli_input import embedder, file_name, read_files, token_maker
-    from macromicro.cli_output import write_table
+    from macromicro.cli_measure import Options, measure_file
     from macromicro.cli_settings import read_settings
-    from macromicro.comparison import ABOUT_NOVELSUM, compare_datasets, join_datasets
-    from macromicro.select import draw_baseline
 
-    settings, name = read_settings(set_ or []), "after" if before else "value"
-    files = {"before": before, name: file} if before else {name: file}
-    read = read_files(files, column or [])
-    samples, datasets = join_datasets(read)
-    if before:
-        n_before, n_after = len(datasets["before"]), len(datasets["after"])
-        drawn = draw_baseline(n_before, min(n_after, n_before), default_rng(seed))
-        datasets = {"before": datasets["before"], "random": drawn, "after": datasets["after"]}
-    tokenize, unit = token_maker(tokenizer, next(iter(read.values())))
-    embed, interval_of = embedder(cache, settings), name if intervals else None
-    table = compare_datasets(samples, datasets, tokenize=tokenize, embed=embed, interval_of=interval_of, seed=seed)
-    about = {
-        "files": {role: file_name(place) for role, place in files.items()},
-        "n_samples": {role: len(rows) for role, rows in datasets.items()},
-        "unit": unit,
-        "NovelSum": ABOUT_NOVELSUM,
-        "seed": seed,
-    }
-    write_table(table, about, as_json_text=json_)
+    settings = read_settings(set_ or [])
+    options = Options(reference, tokenizer, vendi_order, intervals, json_, seed, cache, column or [], settings)
+    measure_file(file, before, options)
 
 
 @app.command()
 def compare(
     one: Annotated[str, typer.Argument(metavar="ONE", help="A dataset.")],
     two: Annotated[str, typer.Argument(metavar="TWO", help="Another.")],
+    reference: ReferenceOption = None,
     tokenizer: TokenizerOption = "words",
-    json_: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    vendi_order: VendiOption = 1.0,
+    intervals: IntervalsOption = False,
+    json_: JsonOption = False,
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -217,34 +209,17 @@ def compare(
     """Compare two datasets: all metrics of `measure` at equal size, and what they share.
 
     Of the larger one as many samples are drawn at random as the smaller one has: most metrics depend on the size.
-    """
-    from numpy.random import default_rng
+    With --intervals the difference has one too, as that of two independent datasets.
 
-    from macromicro.cli_input import embedder, file_name, read_files, token_maker
-    from macromicro.cli_output import write_table
+    \b
+      macromicro compare one.jsonl two.jsonl --intervals --cache cache
+    """  # noqa: D301
+    from macromicro.cli_measure import Options, compare_files
     from macromicro.cli_settings import read_settings
-    from macromicro.comparison import ABOUT_NOVELSUM, compare_datasets, count_shared, join_datasets
-    from macromicro.select import draw_baseline
 
     settings = read_settings(set_ or [])
-    files = {"one": one, "two": two}
-    read = read_files(files, column or [])
-    samples, datasets = join_datasets(read)
-    size = min(len(rows) for rows in datasets.values())
-    rng = default_rng(seed)
-    equal = {name: rows[draw_baseline(len(rows), size, rng)] for name, rows in datasets.items()}
-    tokenize, unit = token_maker(tokenizer, samples)
-    table = compare_datasets(samples, equal, tokenize=tokenize, embed=embedder(cache, settings))
-    about = {
-        "files": {name: file_name(place) for name, place in files.items()},
-        "n_samples": {name: len(rows) for name, rows in datasets.items()},
-        "n_compared": size,
-        "n_shared_instructions": count_shared(read["one"], read["two"]),
-        "unit": unit,
-        "NovelSum": ABOUT_NOVELSUM,
-        "seed": seed,
-    }
-    write_table(table.assign(difference=table["two"] - table["one"]), about, as_json_text=json_)
+    options = Options(reference, tokenizer, vendi_order, intervals, json_, seed, cache, column or [], settings)
+    compare_files(one, two, options)
 
 
 def main() -> None:

@@ -33,3 +33,14 @@ CacheOption = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps embeddings and model replies, so that they are computed once."),
 ]
+ReferenceOption = Annotated[
+    str | None,
+    typer.Option(help="File among whose samples NovelSum measures density, e.g. the corpus the datasets come from."),
+]
+VendiOption = Annotated[
+    float, typer.Option(min=0, help="Order of the Vendi score: below 1 rare directions count more; inf is allowed.")
+]
+IntervalsOption = Annotated[
+    bool, typer.Option("--intervals", help="Add 95 % intervals of all metrics; takes 50 times as long.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]

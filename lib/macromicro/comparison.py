@@ -1,6 +1,7 @@
 """Metrics of several datasets side by side, such as a corpus before and after a choice."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from macromicro.corpus import normal_form
-from macromicro.embedding_diversity import novelsum, vendi_score
-from macromicro.metrics import METRICS, measure, measure_intervals, take
+from macromicro.embedding_diversity import DENSITY_POWER, local_density, mean_novelty, vendi_score
+from macromicro.intervals import bootstrap_intervals
+from macromicro.metrics import METRICS, measure, take
 from macromicro.tokens import TokenizedTexts
 
 Rows = NDArray[np.int64]
@@ -20,7 +22,6 @@ Tokenize = Callable[[pd.Series], TokenizedTexts]
 ALL_METRICS = (*METRICS, "Vendi", "NovelSum")
 PARTS = ("instruction", "response")
 MAX_NOVELSUM = 50_000  # samples; NovelSum looks at all pairs: 2.65 s at 10,000 samples on one core, and quadratic
-ABOUT_NOVELSUM = f"density among all samples read; not computed above {MAX_NOVELSUM:,} samples"
 
 
 def compare_datasets(
@@ -29,16 +30,19 @@ def compare_datasets(
     *,
     tokenize: Tokenize,
     embed: Embed,
-    interval_of: str | None = None,
+    reference: Rows | None = None,
+    vendi_order: float = 1.0,
+    interval_of: Collection[str] = (),
     seed: int = 0,
 ) -> pd.DataFrame:
     """All metrics of datasets given as rows of `samples`: part, metric and a column per dataset.
 
-    The seven of `metrics.measure`, Vendi (`vendi_score`) and NovelSum, with all of `samples` as its reference; NovelSum
-    is missing where a dataset is above `MAX_NOVELSUM` samples or the reference too small for it.
-    Parameters: interval_of, a dataset whose 95 % intervals (of the seven) are added as columns low and high; seed, of
-    their resampling (see `metrics.measure_intervals`).
-    Raises ValueError if a dataset has fewer than two samples.
+    The seven of `metrics.measure`, Vendi (`vendi_score`) and NovelSum (`novelsum`); NovelSum is missing where a dataset
+    is above `MAX_NOVELSUM` samples or the reference too small for it.
+    Parameters: reference, the rows among which NovelSum measures density (None: all); vendi_order, of the Vendi score;
+    interval_of, datasets for which columns NAME_low and NAME_high hold 95 % intervals (`bootstrap_intervals`, the
+    density of NovelSum held fixed); seed, of their resampling.
+    Raises ValueError if a dataset has fewer than two samples (three, for an interval), or as the metrics.
     """
     for name, rows in datasets.items():
         if len(rows) < 2:
@@ -47,17 +51,33 @@ def compare_datasets(
     for part in PARTS:
         texts = samples[part]
         tokens, vectors = tokenize(texts), embed(texts)
+        world = vectors if reference is None else vectors[reference]
         table = pd.DataFrame({"part": part, "metric": ALL_METRICS})
         for name, rows in tqdm(datasets.items(), desc=f"metrics of the {part}s", unit="dataset"):
-            found = measure(texts.iloc[rows].tolist(), take(tokens, rows), vectors[rows])
-            found |= {"Vendi": vendi_score(vectors[rows]), "NovelSum": _novelsum(vectors[rows], vectors)}
-            table[name] = table["metric"].map(found)
-            if name == interval_of:
-                chosen = texts.iloc[rows].tolist()
-                bounds = measure_intervals(chosen, take(tokens, rows), vectors[rows], seed=seed)
-                table = table.merge(bounds[["metric", "low", "high"]], on="metric", how="left")
+            measure_rows = _measurer(texts.iloc[rows], take(tokens, rows), vectors[rows], world, vendi_order)
+            if name in interval_of:
+                found = bootstrap_intervals(measure_rows, len(rows), seed=seed)
+                columns = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
+                table = table.merge(found.rename(columns=columns), on="metric", how="left")
+            else:
+                table[name] = table["metric"].map(measure_rows(np.arange(len(rows))))
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def add_difference(table: pd.DataFrame, one: str, two: str) -> pd.DataFrame:
+    """The table of `compare_datasets` with a column `difference`, two less one, and its interval if both have theirs.
+
+    The limits are those of two independent datasets: the distances of each value to its own limits, squared and added.
+    Source: method of variance estimates recovery, Zou and Donner 2008, equation 3.
+    """
+    difference = table[two] - table[one]
+    table = table.assign(difference=difference)
+    if f"{one}_low" not in table or f"{two}_low" not in table:
+        return table
+    below = np.hypot(table[two] - table[f"{two}_low"], table[f"{one}_high"] - table[one])
+    above = np.hypot(table[f"{two}_high"] - table[two], table[one] - table[f"{one}_low"])
+    return table.assign(difference_low=difference - below, difference_high=difference + above)
 
 
 def join_datasets(parts: Mapping[str, pd.DataFrame]) -> tuple[pd.DataFrame, dict[str, Rows]]:
@@ -83,11 +103,25 @@ def as_json(table: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "metrics": values}
 
 
-def _novelsum(vectors: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-    """NovelSum, or NaN where it is out of reach."""
-    if len(vectors) > MAX_NOVELSUM:
-        return float("nan")
-    try:
-        return novelsum(vectors, reference)
-    except ValueError:  # fewer than ten different texts to measure density by
-        return float("nan")
+def _measurer(
+    texts: pd.Series,
+    tokens: TokenizedTexts,
+    vectors: NDArray[np.float32],
+    world: NDArray[np.float32],
+    vendi_order: float,
+) -> Callable[[Rows], dict[str, float]]:
+    """All metrics of some rows of one dataset; NovelSum is missing where it is out of reach."""
+    listed, factors = texts.tolist(), None
+    if len(vectors) <= MAX_NOVELSUM:
+        try:
+            factors = local_density(vectors, world) ** DENSITY_POWER
+        except ValueError:  # fewer than ten different texts to measure density by
+            factors = None
+
+    def measure_rows(rows: Rows) -> dict[str, float]:
+        found = measure([listed[row] for row in rows.tolist()], take(tokens, rows), vectors[rows])
+        found["Vendi"] = vendi_score(vectors[rows], q=vendi_order)
+        found["NovelSum"] = math.nan if factors is None else mean_novelty(vectors[rows], factors[rows])
+        return found
+
+    return measure_rows

@@ -6,6 +6,7 @@ Both take embeddings, one row per text, scaled to unit length first, so that onl
 import numba
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 
 from macromicro.metrics import normalise
 
@@ -14,14 +15,17 @@ Float32Array = NDArray[np.float32]
 
 SAME = 1e-6  # cosine distance below which two embeddings are the same text, just above float32 rounding
 BLOCK_BYTES = 8 << 20
+VENDI_ROWS = 1024
+DENSITY_POWER = 0.5
 
 
 def vendi_score(embeddings: ArrayLike, *, q: float = 1.0) -> float:
     """Effective number of different texts, between 1 and n_texts: the Hill number of order `q` of the spectrum.
 
     The eigenvalues of the n x n matrix of cosines over n are those of the dim x dim matrix X'X/n, which costs
-    n dim^2 instead of n^3. Order 1 is the exponential of Shannon's entropy; small orders count rare directions more,
-    `q=numpy.inf` only the strongest one.
+    n dim^2 instead of n^3, in blocks of rows. Order 1 is the exponential of Shannon's entropy; small orders count rare
+    directions more, `q=numpy.inf` only the strongest one. All is computed in float64: rounding in float32 adds weak
+    directions that are not there, and an order of 0.1 would count them.
 
     Raises ValueError if `q` is negative, or a row is zero or not finite.
     Source: Friedman and Dieng 2023; of order q: Pasarkar and Dieng 2024.
@@ -31,16 +35,24 @@ def vendi_score(embeddings: ArrayLike, *, q: float = 1.0) -> float:
     """
     if not q >= 0:
         raise ValueError(f"q={q} must be at least 0")
-    rows = normalise(embeddings)
-    narrow = rows if rows.shape[0] < rows.shape[1] else rows.T
-    shares = np.linalg.eigvalsh(narrow @ narrow.T) / len(rows)
-    shares = shares[shares > len(rows) * np.finfo(float).eps]
+    rows = np.asarray(embeddings)
+    n_texts, dim = rows.shape
+    if n_texts < dim:
+        units = normalise(rows)
+        products = units @ units.T
+    else:
+        products = np.zeros((dim, dim))
+        for start in range(0, n_texts, VENDI_ROWS):
+            units = normalise(rows[start : start + VENDI_ROWS], first_row=start)
+            products += units.T @ units
+    shares = np.linalg.eigvalsh(products) / n_texts
+    shares = shares[shares > n_texts * np.finfo(float).eps]
     shares /= shares.sum()
     if q == 1:
         return float(np.exp(-(shares * np.log(shares)).sum()))
     if np.isinf(q):
         return float(1 / shares.max())
-    return float((shares**q).sum() ** (1 / (1 - q)))
+    return float(np.exp(logsumexp(q * np.log(shares)) / (1 - q)))
 
 
 def novelsum(
@@ -48,7 +60,7 @@ def novelsum(
     reference: ArrayLike,
     *,
     proximity_power: float = 1.0,
-    density_power: float = 0.5,
+    density_power: float = DENSITY_POWER,
     n_neighbors: int = 10,
 ) -> float:
     """Mean novelty of the texts: distance to all others, near ones weighing more, those in dense regions too.
@@ -65,16 +77,27 @@ def novelsum(
     to unit length, plus 1e-9. Averages stand in for its sums, as there, so that sizes can be compared.
 
     Raises ValueError if there are fewer than two texts or too few reference rows, or a row is zero or not finite.
-    Source: arXiv 2502.17184, section 3, with its defaults.
+    Source: arXiv 2502.17184, section 3, with the powers and neighbours that its authors select with; the formula as
+    equation 1 of arXiv 2602.19000 repeats it.
     """
     points = normalise(embeddings).astype(np.float32)
+    factors = np.ones(len(points))
+    if density_power and len(points) > 1:
+        factors = local_density(points, reference, n_neighbors=n_neighbors) ** density_power
+    return mean_novelty(points, factors, proximity_power=proximity_power)
+
+
+def mean_novelty(embeddings: ArrayLike, factors: ArrayLike, *, proximity_power: float = 1.0) -> float:
+    """NovelSum where the factor of every text is known, for instance `local_density(...)**0.5` of a larger dataset.
+
+    Parameters: factors, shape (n_texts,), what the distances to each text are multiplied by; the others as `novelsum`.
+    Raises ValueError if there are fewer than two texts, or a row is zero or not finite.
+    """
+    points, factors = normalise(embeddings).astype(np.float32), np.asarray(factors, dtype=np.float64)
     if len(points) < 2:
         raise ValueError(f"novelty is relative to the other texts, but n_texts={len(points)}; give at least 2")
     weights = np.arange(1, len(points), dtype=np.float64) ** -proximity_power
     weights /= weights.sum()
-    factors = np.ones(len(points))
-    if density_power:
-        factors = local_density(points, reference, n_neighbors=n_neighbors) ** density_power
     total = 0.0
     n_rows = _block_rows(len(points))
     for start in range(0, len(points), n_rows):

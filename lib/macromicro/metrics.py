@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from macromicro.intervals import bootstrap_intervals
 from macromicro.selfbleu import Ngrams, self_bleu
 
 if TYPE_CHECKING:
@@ -77,13 +76,17 @@ def embedding_distance(embeddings: ArrayLike) -> float:
     return float(1 - (total @ total - n_texts) / (n_texts * (n_texts - 1)))
 
 
-def normalise(embeddings: ArrayLike) -> FloatArray:
-    """Rows scaled to length 1, float64. Raises ValueError naming the first row that is zero or not finite."""
+def normalise(embeddings: ArrayLike, *, first_row: int = 0) -> FloatArray:
+    """Rows scaled to length 1, float64. Raises ValueError naming the first row that is zero or not finite.
+
+    Parameters: first_row, the number of the first row in that message, for a block of a larger matrix.
+    """
     rows = np.array(embeddings, dtype=np.float64)
     norms = np.linalg.norm(rows, axis=1)
     wrong = np.flatnonzero(~(np.isfinite(norms) & (norms > 0)))
     if len(wrong):
-        raise ValueError(f"embeddings: row {wrong[0]} has norm {norms[wrong[0]]}; rows must be finite and not zero")
+        row, norm = first_row + wrong[0], norms[wrong[0]]
+        raise ValueError(f"embeddings: row {row} has norm {norm}; rows must be finite and not zero")
     rows /= norms[:, None]
     return rows
 
@@ -105,31 +108,6 @@ def token_entropy(tokens: "TokenizedTexts") -> float:
         return float("nan")
     shares = counts / counts.sum()
     return float(-(shares * np.log2(shares)).sum()) + 0.0
-
-
-def measure_intervals(
-    texts: Sequence[str],
-    tokens: "TokenizedTexts",
-    embeddings: ArrayLike,
-    *,
-    seed: int,
-    confidence: float = 0.95,
-    n_groups: int = 50,
-    n_bootstrap: int = 2000,
-) -> pd.DataFrame:
-    """Table of the seven metrics with an interval each: metric, value, low, high.
-
-    The intervals are those of `macromicro.intervals`; they cost `n_groups` times `measure`.
-    Raises ValueError as `measure`, and if there are fewer than three texts.
-    """
-    embeddings = np.asarray(embeddings)
-
-    def measure_rows(rows: IntArray) -> dict[str, float]:
-        return measure([texts[int(row)] for row in rows], take(tokens, rows), embeddings[rows])
-
-    return bootstrap_intervals(
-        measure_rows, len(texts), seed=seed, confidence=confidence, n_groups=n_groups, n_bootstrap=n_bootstrap
-    )
 
 
 def take(tokens: "TokenizedTexts", rows: IntArray) -> "TokenizedTexts":
