@@ -151,6 +151,8 @@ def test_columns_can_be_mapped(write):
         ("a.jsonl", [{**PAIR, "id": "x"}, {**PAIR, "id": "x"}], "line 2: id 'x' is already that of .*line 1"),
         ("a.jsonl", [{**PAIR, "id": "x"}, PAIR], "line 2: 'id' must be text or a whole number, but is missing"),
         ("a.jsonl", [{**PAIR, "id": 1.5}], "line 1: 'id' must be text or a whole number, but is 1.5"),
+        ("a.jsonl", [PAIR | {"id": "\ud800"}], "line 1: 'id' holds half of a surrogate pair"),
+        ("a.jsonl", [PAIR | {"\udfff": 1}], r"column name '\\udfff' holds half of a surrogate pair"),
         ("a.jsonl", [{**PAIR, "licence": 3}], "line 1: 'licence' must be text, not int 3"),
         ("a.jsonl", [conversation("user", "narrator")], "line 1: 'messages' has a turn by 'narrator'"),
         ("a.jsonl", [{"messages": "hi"}], "line 1: 'messages' must be a list of turns"),

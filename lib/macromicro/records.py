@@ -63,7 +63,7 @@ class Records:
         try:
             return pa.array(present, type=pa.large_string())
         except UnicodeEncodeError:
-            row = next(row for row, value in enumerate(present) if value and not _is_unicode(value))
+            row = next(row for row, value in enumerate(present) if value and not is_unicode(value))
             rule = "holds half of a surrogate pair (such as \\ud800), which is not text"
             raise ValueError(f"{self.place(row)}: {column!r} {rule}") from None
 
@@ -202,7 +202,8 @@ def _read_csv(text: str, name: str) -> Records:
     return Records(name, "line", np.array(numbers[1:]), columns)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written: JSON may spell half of a surrogate pair."""
     try:
         text.encode()
     except UnicodeEncodeError:
