@@ -135,6 +135,30 @@ def test_columns_can_be_mapped(write):
 
 
 @pytest.mark.parametrize(
+    ("record", "columns"),
+    [
+        ({**conversation("user", "assistant"), "input": "mine", "n_turns": "mine", "instruction": "mine"}, {}),
+        ({**PAIR, "about": "numbers", "input": "mine", "other_input": "too"}, {"input": "about"}),
+        (
+            {"q": "a", "a": "b", "key": "k", "id": "mine", "instruction": "mine", "response": "mine"},
+            {"id": "key", "instruction": "q", "response": "a"},
+        ),
+    ],
+)
+@pytest.mark.parametrize("name", ["b.jsonl", "b.parquet"])
+def test_a_column_that_only_has_a_name_of_ours_is_kept_and_not_taken_for_it(tmp_path, write, record, columns, name):
+    table = read_samples(write("a.jsonl", [record]), columns=columns)
+    mine = {f"other_{key}" for key, value in record.items() if value == "mine"}
+    mine = {"other_other_input" if "other_input" in record else key for key in mine}
+    assert all(table[key].tolist() == ["mine"] for key in mine)
+    assert "input" not in table and ("other_input" not in record or table["other_input"].tolist() == ["too"])
+    save_samples(table, tmp_path / name)
+    again = read_samples(tmp_path / name)
+    assert list(again.columns) == list(table.columns)
+    assert again.astype("str").values.tolist() == table.astype("str").values.tolist()
+
+
+@pytest.mark.parametrize(
     ("name", "content", "message"),
     [
         ("a.jsonl", "", "no records"),

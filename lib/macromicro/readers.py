@@ -37,7 +37,9 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
 
     Recognised are instruction/response, instruction/input/output (Alpaca; a non-empty input follows the instruction
     after a blank line), prompt/completion, and conversations (`messages`, ShareGPT's `conversations`), of which the
-    first exchange is taken and a column n_turns added. Other columns are kept as they are.
+    first exchange is taken and a column n_turns added. Other columns are kept as they are; one that has a name of ours
+    but is something else (`columns` names another, or it is the input of a conversation) becomes `other_NAME`, so that
+    it is neither lost nor taken for ours when the samples are written and read again.
 
     Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
     Returns columns id, instruction, response, source, licence (text, never null), then the others. Source defaults to
@@ -85,8 +87,8 @@ def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -
     table.insert(0, "id", _ids(records, columns.get("id", "id"), table))
     if "n_turns" in texts:
         table["n_turns"] = texts["n_turns"]
-    extras = [name for name in records.columns if name not in used and name not in table]
-    others = {name: _column(records.columns[name]) for name in extras}
+    extras = [name for name in records.columns if name not in used]
+    others = {_other_name(name, [*table, "input"], extras): _column(records.columns[name]) for name in extras}
     return pd.concat([table, _to_pandas(others)], axis=1).sort_values(
         ["id", "source"], kind="stable", ignore_index=True
     )
@@ -196,6 +198,14 @@ def _ids(records: Records, column: str, samples: pd.DataFrame) -> list[str]:
             )
         first[str(value)] = row
     return list(first)
+
+
+def _other_name(name: str, ours: list[str], extras: list[str]) -> str:
+    """A name for a column that is only carried along, which is none of ours."""
+    taken = {*ours, *extras} if name in ours else set()
+    while name in taken:
+        name = f"other_{name}"
+    return name
 
 
 def _column(values: list[Any] | pa.ChunkedArray) -> pa.ChunkedArray:
