@@ -2,11 +2,12 @@
 
 python benchmarks/metrics.py [CORPUS.parquet] [--size 10000] [--repeats 5] [--case self-bleu]
 
-Every case runs in a process of its own with one thread, ours and the peer's. Embeddings are given: random points
-around 200 centres, since their values do not change the work. Peers: NLTK (200 documents against each other, compared
-per pair of documents); the package vendi-score (`pip install --no-deps vendi-score==0.0.3`), its n x n function and its
-dual one; NovelSum's published formula written down pair by pair (300 texts, compared per pair of texts), as one matrix
-of broadcast cosine similarities in PyTorch (as its authors compute it), and in NumPy with a product per text.
+Every case runs in a process of its own with one thread, ours and the peer's, and fails where the two disagree by more
+than their bound. Embeddings are given: random points around 200 centres, since their values do not change the work.
+Peers: NLTK (200 documents against each other, compared per pair of documents); the package vendi-score
+(`pip install --no-deps vendi-score==0.0.3`), its n x n function and its dual one; NovelSum's published formula written
+down pair by pair (300 texts, compared per pair of texts), as one matrix of broadcast cosine similarities in PyTorch (as
+its authors compute it), and in NumPy with a product per text.
 """
 
 import argparse
@@ -32,6 +33,8 @@ CORPUS = Path(__file__).parents[1] / ".." / "shared" / "data" / "corpus.parquet"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 N_NLTK = 200
 N_PAIRWISE = 300
+SAME_BLEU = 1e-12  # largest difference of a value
+SAME_SPREAD = 1e-4  # of a value, as a share of it
 
 
 def main() -> None:
@@ -54,9 +57,9 @@ def main() -> None:
             print("| " + " | ".join(row) + " |", flush=True)
 
 
-def timed(call: Callable[[], Any], repeats: int) -> tuple[Any, float, float]:
-    """Result, median seconds, and peak memory of the process so far in MiB; the first of several calls is a warm-up."""
-    if repeats > 1:
+def timed(call: Callable[[], Any], repeats: int, *, warm_up: bool = False) -> tuple[Any, float, float]:
+    """Result, median seconds, and peak memory of the process so far in MiB."""
+    if warm_up:
         call()
     seconds = []
     for _ in range(repeats):
@@ -68,6 +71,13 @@ def timed(call: Callable[[], Any], repeats: int) -> tuple[Any, float, float]:
 
 def row(what: str, seconds: float, peak: float, ratio: str = "", difference: str = "") -> tuple[str, ...]:
     return what, f"{seconds:.3g}", f"{peak:.0f}", ratio, difference
+
+
+def agreed(difference: float, bound: float) -> str:
+    """The difference as text. Raises ValueError if it is above its bound."""
+    if not difference <= bound:
+        raise ValueError(f"the two differ by {difference:.1e}; they must agree to {bound:.0e}")
+    return f"{difference:.0e}"
 
 
 def sample(corpus: str, size: int) -> pd.DataFrame:
@@ -87,7 +97,7 @@ def bench_self_bleu(corpus: str, size: int, repeats: int) -> list[tuple[str, ...
     from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
     tokens = tokenize(sample(corpus, size)["response"], None, unit="word")
-    _, seconds, peak = timed(lambda: selfbleu.self_bleu(tokens), repeats)
+    _, seconds, peak = timed(lambda: selfbleu.self_bleu(tokens), repeats, warm_up=True)
     few = metrics.take(tokens, np.arange(N_NLTK))
     texts = [part.tolist() for part in np.split(few.tokens, few.offsets[1:-1])]
     method1 = SmoothingFunction().method1
@@ -98,15 +108,13 @@ def bench_self_bleu(corpus: str, size: int, repeats: int) -> list[tuple[str, ...
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        theirs, their_seconds, their_peak = timed(nltk, 1)
+        theirs, their_seconds, their_peak = timed(nltk, repeats)
     ratio = (their_seconds / (N_NLTK * (N_NLTK - 1))) / (seconds / (size * (size - 1)))
-    difference = np.abs(np.array(theirs) - selfbleu.self_bleu(few)).max()
+    difference = agreed(np.abs(np.array(theirs) - selfbleu.self_bleu(few)).max(), SAME_BLEU)
     words = f"{len(tokens.tokens) / size:.0f} words each"
     return [
         row(f"self-BLEU of {size:,} responses, {words}", seconds, peak),
-        row(
-            f"NLTK, {N_NLTK} of them (ratio per pair)", their_seconds, their_peak, f"{ratio:,.0f}x", f"{difference:.0e}"
-        ),
+        row(f"NLTK, {N_NLTK} of them (ratio per pair)", their_seconds, their_peak, f"{ratio:,.0f}x", difference),
     ]
 
 
@@ -117,42 +125,44 @@ def bench_all_seven(corpus: str, size: int, repeats: int) -> list[tuple[str, ...
     def both() -> list[dict[str, float]]:
         return [metrics.measure(t, tokenize(t, None, unit="word"), embeddings) for t in parts.values()]
 
-    _, seconds, peak = timed(both, repeats)
+    _, seconds, peak = timed(both, repeats, warm_up=True)
     return [row(f"all seven metrics, {size:,} samples, both parts, words counted too", seconds, peak)]
 
 
 def bench_vendi(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
     embeddings = points(size)
-    value, seconds, peak = timed(lambda: embedding_diversity.vendi_score(embeddings), repeats)
+    value, seconds, peak = timed(lambda: embedding_diversity.vendi_score(embeddings), repeats, warm_up=True)
     rows = [row(f"Vendi, {size:,} x 384", seconds, peak)]
     if find_spec("vendi_score") is None:
         return [*rows, ("vendi-score is not installed", "", "", "", "")]
     from vendi_score import vendi
 
-    for name, peer, times in (("score_dual", vendi.score_dual, repeats), ("score_X", vendi.score_X, 1)):
-        theirs, their_seconds, their_peak = timed(lambda peer=peer: peer(embeddings), times)
-        difference = f"{abs(theirs - value) / value:.0e} of it"
-        rows.append(
-            row(f"vendi-score, {name}", their_seconds, their_peak, f"{their_seconds / seconds:.3g}x", difference)
-        )
+    for name, peer in (("score_dual", vendi.score_dual), ("score_X", vendi.score_X)):
+        theirs, their_seconds, their_peak = timed(lambda peer=peer: peer(embeddings), repeats)
+        difference = agreed(abs(theirs - value) / value, SAME_SPREAD)
+        ratio = f"{their_seconds / seconds:.3g}x"
+        rows.append(row(f"vendi-score, {name}", their_seconds, their_peak, ratio, f"{difference} of it"))
+    few = embeddings[:50][np.random.default_rng(0).integers(0, 50, size)]
+    ours, theirs = embedding_diversity.vendi_score(few, q=0.1), vendi.score_dual(few, q=0.1)
+    rows.append((f"order 0.1 of 50 texts repeated: ours {ours:.4g}, score_dual {theirs:.4g}", "", "", "", ""))
     return rows
 
 
 def bench_novelsum(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
     embeddings = points(size)
-    value, seconds, peak = timed(lambda: embedding_diversity.novelsum(embeddings, embeddings), repeats)
+    value, seconds, peak = timed(lambda: embedding_diversity.novelsum(embeddings, embeddings), repeats, warm_up=True)
     rows = [row(f"NovelSum, {size:,} x 384, reference the same", seconds, peak)]
     few = embeddings[:N_PAIRWISE]
-    theirs, their_seconds, their_peak = timed(lambda: novelsum_by_pair(few), 1)
+    theirs, their_seconds, their_peak = timed(lambda: novelsum_by_pair(few), repeats)
     ratio = (their_seconds / (N_PAIRWISE * (N_PAIRWISE - 1))) / (seconds / (size * (size - 1)))
-    difference = abs(theirs / embedding_diversity.novelsum(few, few) - 1)
+    difference = agreed(abs(theirs / embedding_diversity.novelsum(few, few) - 1), SAME_SPREAD)
     name = f"published formula pair by pair, {N_PAIRWISE} texts (ratio per pair)"
-    rows.append(row(name, their_seconds, their_peak, f"{ratio:.3g}x", f"{difference:.0e} of it"))
+    rows.append(row(name, their_seconds, their_peak, f"{ratio:.3g}x", f"{difference} of it"))
     for name, peer in (("one matrix, PyTorch", novelsum_by_matrix), ("a product per text, NumPy", novelsum_by_text)):
-        theirs, their_seconds, their_peak = timed(lambda peer=peer: peer(embeddings), 1)
-        difference = f"{abs(theirs - value) / value:.0e} of it"
+        theirs, their_seconds, their_peak = timed(lambda peer=peer: peer(embeddings), repeats)
+        difference = agreed(abs(theirs - value) / value, SAME_SPREAD)
         ratio = f"{their_seconds / seconds:.3g}x"
-        rows.append(row(f"published formula, {name}", their_seconds, their_peak, ratio, difference))
+        rows.append(row(f"published formula, {name}", their_seconds, their_peak, ratio, f"{difference} of it"))
     return rows
 
 
