@@ -245,11 +245,16 @@ def test_annotate_tags_through_the_endpoint(server, tmp_path):
         annotate_tags(["a"], ["text"], tagger="llm", **rest)
 
 
+ENGINE = SimpleNamespace(engine_core=SimpleNamespace(shutdown=lambda: None))  # what runs beside a stand-in for vLLM
+
+
 def test_vllm_in_process(monkeypatch):
     """The calls that `ask_vllm` makes, against a stand-in with vLLM's signatures."""
     loaded = []
 
     class LLM:
+        llm_engine = ENGINE
+
         def __init__(self, model):
             loaded.append(model)
 
@@ -261,11 +266,38 @@ def test_vllm_in_process(monkeypatch):
 
     module = SimpleNamespace(LLM=LLM, SamplingParams=lambda **settings: SimpleNamespace(**settings))
     monkeypatch.setitem(sys.modules, "vllm", module)
+    monkeypatch.setitem(sys.modules, "vllm.exceptions", SimpleNamespace(VLLMValidationError=RuntimeError))
     ask = ask_vllm(model="some/model", max_tokens=64)
     texts = [f"text {row:03d}" for row in range(600)]
     tags, _ = write_tags(texts, ask=ask, model="some/model", n_tags=4, max_tokens=8, max_chars=99, cache=None)
     assert tags == [[f"{row:03d}"] for row in range(600)]
     assert loaded == ["some/model"]
+
+
+def test_vllm_refuses_a_conversation_and_answers_the_others(monkeypatch):
+    """vLLM refuses a whole chunk for one conversation that is too long; only that one may go without a reply."""
+
+    class VLLMValidationError(Exception):
+        pass
+
+    class LLM:
+        llm_engine = ENGINE
+
+        def __init__(self, model):
+            pass
+
+        def chat(self, messages, sampling_params, *, use_tqdm):
+            if any(len(message[-1]["content"]) > 9 for message in messages):
+                raise VLLMValidationError("longer than the context")
+            return [SimpleNamespace(outputs=[SimpleNamespace(text=message[0]["content"])]) for message in messages]
+
+    exceptions = SimpleNamespace(VLLMValidationError=VLLMValidationError)
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(LLM=LLM, SamplingParams=dict, exceptions=exceptions))
+    monkeypatch.setitem(sys.modules, "vllm.exceptions", exceptions)
+    ask = ask_vllm(model="some/model", max_tokens=64)
+    talks = [[{"role": "user", "content": text}] for text in ("one", "two" * 9, "three")]
+    assert list(ask(talks)) == [(0, "one"), (1, None), (2, "three")]
+    assert list(ask([])) == []
 
 
 def test_vllm_is_not_installed(monkeypatch):

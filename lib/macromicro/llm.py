@@ -4,6 +4,7 @@ Both are a function from conversations to replies, given one by one as they arri
 on disk at once: a run that was killed and started again pays for no reply twice.
 """
 
+import atexit
 import json
 import os
 import sqlite3
@@ -89,25 +90,36 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
 def ask_vllm(*, model: str, max_tokens: int) -> Ask:
     """Greedy replies from vLLM in this process; the engine is loaded when the first conversation comes.
 
+    A reply is None where the engine refused this conversation (too long, say). What vLLM logs goes to stderr.
     Asking raises RuntimeError if vLLM is not installed.
     """
     engine: list[Any] = []
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
+        if not conversations:
+            return
+        os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
         try:
             from vllm import LLM, SamplingParams
+            from vllm.exceptions import VLLMValidationError
         except ImportError as error:
             raise RuntimeError(
                 f"backend=vllm needs vLLM: pip install vllm, in an environment apart ({error})"
             ) from error
+        sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens)
+
+        def reply_to(chunk: Sequence[Conversation]) -> list[str | None]:
+            try:
+                replies = engine[0].chat(list(chunk), sampling, use_tqdm=False)
+            except VLLMValidationError:  # one of them is refused, and all with it
+                return [None] if len(chunk) == 1 else [text for talk in chunk for text in reply_to([talk])]
+            return [reply.outputs[0].text for reply in replies]
 
         if not engine:
             engine.append(LLM(model=model))
-        sampling = SamplingParams(temperature=0.0, max_tokens=max_tokens)
+            atexit.register(engine[0].llm_engine.engine_core.shutdown)  # else Python waits for its processes forever
         for start in range(0, len(conversations), VLLM_CHUNK):
-            chunk = list(conversations[start : start + VLLM_CHUNK])
-            replies = engine[0].chat(chunk, sampling, use_tqdm=False)
-            yield from ((start + place, reply.outputs[0].text) for place, reply in enumerate(replies))
+            yield from enumerate(reply_to(conversations[start : start + VLLM_CHUNK]), start)
 
     return ask
 

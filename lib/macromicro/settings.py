@@ -4,8 +4,9 @@ An unknown key, a wrong type or an impossible value is an error. `macromicro.par
 """
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from macromicro.layout import Layout, find_root
 
@@ -122,6 +123,15 @@ class TagsParams(Section):
     min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.99
 
 
+def _names_server(url: str) -> str:
+    """The address, if it has a host, and a port that is none or a number."""
+    parts = urlsplit(url)
+    if not (parts.hostname or "").replace("%", ""):
+        raise ValueError(f"{url!r} names no server")
+    _ = parts.port  # raises ValueError
+    return url
+
+
 class TagLlmParams(Section):
     """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
 
@@ -130,7 +140,7 @@ class TagLlmParams(Section):
 
     backend: Literal["endpoint", "vllm"] = "endpoint"
     model: str = ""
-    base_url: Annotated[str, Field(pattern=r"^https?://")] = "http://localhost:8000/v1"
+    base_url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_names_server)] = "http://localhost:8000/v1"
     n_workers: Positive = 16
     max_retries: Count = 5
     timeout: Rate = 120.0
