@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from macromicro import records as records_module
 from macromicro.readers import COLUMNS, content_ids, load_hub_samples, make_samples, read_samples, save_samples
 from macromicro.records import arrow_records
 
@@ -54,6 +55,44 @@ def test_every_format_gives_the_same_samples(tmp_path, write):
         assert table["id"].tolist() == tables[0]["id"].tolist()
         assert set(table["licence"]) == {""}
     assert set(tables[0]["source"]) == {"a.jsonl"}
+
+
+def test_chunks_do_not_show(tmp_path, write, monkeypatch):
+    """Text, conversations, missing keys, and columns whose kind changes from one chunk to the next."""
+    turns = [
+        [{"role": "user", "content": f"q {row}"}, {"role": "assistant", "content": f"a {row}"}] for row in range(9)
+    ]
+    odd = [[], [{"role": "system", "content": "be brief"}, *turns[1]], [{**turns[2][0], "name": "Jo"}, turns[2][1]]]
+    late = [{"note": value} if value else {} for value in (None, "x", None, 3, [1], None, "y", "z", None)]
+    tables = {
+        "pairs": [{"instruction": f"q {row}", "response": f"a {row}", **late[row]} for row in range(9)],
+        "talks": [{"messages": talk, "score": row / 2} for row, talk in enumerate(turns)],
+        "odd": [{"messages": talk} for talk in [*turns[:5], *odd, *turns[5:]]],
+    }
+    for name, records in tables.items():
+        path = write(f"{name}.jsonl", records)
+        whole = read_samples(path)
+        for chunk in (1, 2, 4):
+            monkeypatch.setattr(records_module, "CHUNK", chunk)
+            pd.testing.assert_frame_equal(read_samples(path), whole)
+        monkeypatch.undo()
+    assert whole["n_turns"].value_counts().to_dict() == {1: 11, 0: 1}
+    whole.loc[:, ["instruction", "response"]].to_csv(tmp_path / "a.csv", index=False)
+    monkeypatch.setattr(records_module, "CHUNK", 2)
+    assert texts(read_samples(tmp_path / "a.csv")) == texts(whole)
+
+
+def test_text_and_conversations_are_no_python_objects(write):
+    records = [{"instruction": "q", "response": None, "n": 1, "messages": [{"from": "human", "value": "hi"}]}] * 3
+    columns = records_module.read_records(write("a.jsonl", records)).columns
+    assert {name for name, values in columns.items() if isinstance(values, list)} == {"n"}
+
+
+def test_line_ends_of_any_kind_in_csv(write):
+    expected = [("a", "b"), ("c\nd", "e")]
+    for end in ("\n", "\r\n", "\r"):
+        content = end.join(["instruction,response", "a,b", f'"c{end}d",e', ""]).encode()
+        assert texts(read_samples(write("a.csv", content))) == expected
 
 
 def test_ids_come_from_the_content(write):

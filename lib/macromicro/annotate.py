@@ -70,9 +70,7 @@ def annotate(
         found.report.update(_agree_with_source(samples, found))
     elif granularity == "meso":
         write_tags = open_tag_writer(cache=replies, **tag_llm)
-        found = annotate_tags(
-            ids, texts.to_pylist(), embed=lambda names: embedder(names, "tags"), write_tags=write_tags, **tags
-        )
+        found = annotate_tags(ids, texts, embed=lambda names: embedder(names, "tags"), write_tags=write_tags, **tags)
         evidence = pd.DataFrame({"label": found.labels, "n_samples": found.samples_per_type})
     elif granularity == "micro":
         tokenizer = _load_tokenizer(base_model) if tokens["unit"] == "token" else None

@@ -12,9 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from macromicro.records import MISSING, Records, is_text
+from macromicro.records import MISSING, TURN_KEYS, Records, is_text
 
-KEYS = (("role", "content"), ("from", "value"))
 ROLES = {
     **dict.fromkeys(["user", "human", "prompter"], "user"),
     **dict.fromkeys(["assistant", "gpt", "chatgpt", "model", "bot", "bard", "bing", "claude"], "assistant"),
@@ -53,6 +52,8 @@ def _turns(records: Records, column: str) -> pd.DataFrame:
     """Columns row, role, text, a row per turn in order."""
     values = records.columns[column]
     if not isinstance(values, list):
+        if is_text(values.type):
+            raise ValueError(f"{records.place(0)}: {column!r} must be a list of turns")
         return _arrow_turns(values, records, column)
     turns = []
     for row, conversation in enumerate(values):
@@ -66,10 +67,10 @@ def _turns(records: Records, column: str) -> pd.DataFrame:
 
 def _turn(turn: Any, place: str, column: str) -> tuple[str, Any]:
     """Role and text of one turn of a JSON record."""
-    for role, text in KEYS:
+    for role, text in TURN_KEYS:
         if isinstance(turn, dict) and isinstance(turn.get(role), str) and text in turn:
             return turn[role], turn[text]
-    expected = " or ".join(f'{{"{role}": "...", "{text}": "..."}}' for role, text in KEYS)
+    expected = " or ".join(f'{{"{role}": "...", "{text}": "..."}}' for role, text in TURN_KEYS)
     raise ValueError(f"{place}: every turn of {column!r} must be {expected}")
 
 
@@ -95,7 +96,7 @@ def _arrow_keys(kind: pa.DataType, records: Records, column: str) -> tuple[str, 
     """What an Arrow type of lists of structs calls role and text. Raises ValueError if it is of another type."""
     nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
     names = [field.name for field in kind.value_type] if nested and pa.types.is_struct(kind.value_type) else []
-    keys = next((pair for pair in KEYS if set(pair) <= set(names)), None)
+    keys = next((pair for pair in TURN_KEYS if set(pair) <= set(names)), None)
     if keys is None or not all(is_text(kind.value_type.field(key).type) for key in keys):
         raise ValueError(f"{records.name}: column {column!r} must hold lists of role and content texts, not {kind}")
     return keys

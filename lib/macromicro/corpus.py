@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from macromicro.encoders import BATCH_SIZE, batches
 from macromicro.layout import find_root, write_aside
 from macromicro.pydocs import collect_pydocs
 from macromicro.readers import COLUMNS, content_ids, load_hub_samples, normalise, read_samples
@@ -115,8 +116,12 @@ def normal_form(texts: pd.Series) -> pd.Series:
     >>> normal_form(pd.Series(["  What\tIS ﬁne? "])).tolist()
     ['what is fine?']
     """
-    forms = [" ".join(unicodedata.normalize("NFKC", text).casefold().split()) for text in texts]
-    return pd.Series(forms, index=texts.index, dtype="str")
+
+    def form(text: str) -> str:
+        return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+    forms = [pa.array(map(form, batch), pa.large_string()) for batch in batches(texts, BATCH_SIZE)]
+    return pa.chunked_array(forms, pa.large_string()).to_pandas().astype("str").set_axis(texts.index)
 
 
 def split_samples(

@@ -1,6 +1,6 @@
 """What selected datasets hold: which types they cover, how diverse and how long they are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,8 @@ from macromicro.select import count_types, evenness
 from macromicro.tokens import TokenizedTexts
 from macromicro.types import TypeMatrix
 
-Embed = Callable[[Sequence[str], str], NDArray[np.float32]]
-Tokenize = Callable[[Sequence[str]], TokenizedTexts]
+Embed = Callable[[pd.Series, str], NDArray[np.float32]]
+Tokenize = Callable[[pd.Series], TokenizedTexts]
 PARTS = ("instruction", "response")
 
 
@@ -42,11 +42,11 @@ def measure_datasets(
     """
     records = []
     for part in PARTS:
-        texts = samples[part].tolist()
+        texts = samples[part]
         tokens, embeddings = tokenize(texts), embed(texts, part)
         for name, chosen in tqdm(rows.items(), desc=f"metrics of the {part}s"):
             chosen = np.asarray(chosen)
-            values = measure([texts[row] for row in chosen], take(tokens, chosen), embeddings[chosen])
+            values = measure(texts.iloc[chosen].tolist(), take(tokens, chosen), embeddings[chosen])
             records.append({"dataset": name, "part": part, **values})
     return pd.DataFrame(records, columns=["dataset", "part", *METRICS])
 
@@ -59,7 +59,7 @@ def measure_spread(samples: pd.DataFrame, rows: Mapping[str, ArrayLike], *, embe
     """
     records = []
     for part in PARTS:
-        embeddings = embed(samples[part].tolist(), part)
+        embeddings = embed(samples[part], part)
         for name, chosen in tqdm(rows.items(), desc=f"spread of the {part}s"):
             points = embeddings[np.asarray(chosen)]
             records.append((name, part, vendi_score(points), _novelsum_or_nan(points, embeddings)))

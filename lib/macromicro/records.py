@@ -5,12 +5,15 @@ the file, the line and what was expected there. Nothing is guessed: a file that 
 """
 
 import csv
-import io
 import json
 import sys
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +22,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 EXAMPLE = '{"instruction": "...", "response": "..."}'
+TURN_KEYS = (("role", "content"), ("from", "value"))
+CHUNK = 4096
 MISSING = object()
 
 
@@ -87,11 +92,13 @@ def is_text(kind: pa.DataType) -> bool:
 def read_records(path: str | Path) -> Records:
     """Records of a .jsonl, .json, .csv or .parquet file, or of JSON lines from standard input (`-`).
 
+    A .json file holds a list of records, which is read whole, or one record per line. Of JSON lines and CSV only
+    `CHUNK` records are Python objects at once: text and conversations are put in Arrow columns.
     Raises FileNotFoundError if the file is not there, and ValueError (file, line, what was expected) if it is empty,
-    malformed, or not UTF-8. A .json file holds a list of records, or one record per line.
+    malformed, or not UTF-8.
     """
     if str(path) == "-":
-        return _read_json_lines(_decoded(sys.stdin.buffer.read(), "standard input"), "standard input")
+        return _read_json_lines(sys.stdin.buffer, "standard input")
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {str(path)!r}")
@@ -104,7 +111,8 @@ def read_records(path: str | Path) -> Records:
     readers = {".jsonl": _read_json_lines, ".json": _read_json, ".csv": _read_csv}
     if suffix not in readers:
         raise ValueError(f"{path}: expected a file named .jsonl, .json, .csv or .parquet, not {path.suffix!r}")
-    return readers[suffix](_decoded(path.read_bytes(), str(path)), str(path))
+    with path.open("rb") as file:
+        return readers[suffix](file, str(path))
 
 
 def arrow_records(table: pa.Table, name: str) -> Records:
@@ -117,29 +125,30 @@ def arrow_records(table: pa.Table, name: str) -> Records:
     return Records(name, "row", np.arange(1, table.num_rows + 1), columns)
 
 
-def _decoded(data: bytes, name: str) -> str:
-    """Text of a file in UTF-8, a byte order mark aside."""
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{name}, line {line}: byte 0x{data[error.start]:02x} is not UTF-8; expected UTF-8") from None
+def _lines(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    """Number and text of every line of a file in UTF-8, a byte order mark aside."""
+    for number, line in enumerate(file, 1):
+        try:
+            yield number, line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            rule = f"byte 0x{line[error.start]:02x} is not UTF-8; expected UTF-8"
+            raise ValueError(f"{name}, line {number}: {rule}") from None
 
 
-def _read_json_lines(text: str, name: str) -> Records:
+def _read_json_lines(file: BinaryIO, name: str) -> Records:
     """One object per line; blank lines are passed over."""
-    found = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            found.append((number, _parsed(line, f"{name}, line {number}")))
-    return _from_objects(found, name, "line")
+    found = ((number, _parsed(line, f"{name}, line {number}")) for number, line in _lines(file, name) if line.strip())
+    return _collect(found, name, "line")
 
 
-def _read_json(text: str, name: str) -> Records:
+def _read_json(file: BinaryIO, name: str) -> Records:
     """A list of objects, or one object per line."""
-    if not text.lstrip().startswith("["):
-        return _read_json_lines(text, name)
-    return _from_objects(list(enumerate(_parsed(text, name), 1)), name, "record")
+    first = next((line for _, line in _lines(file, name) if line.strip()), "")
+    file.seek(0)
+    if not first.lstrip().startswith("["):
+        return _read_json_lines(file, name)
+    listed = _parsed("".join(line for _, line in _lines(file, name)), name)
+    return _collect(iter(enumerate(listed, 1)), name, "record")
 
 
 def _parsed(text: str, place: str) -> Any:
@@ -161,45 +170,94 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _from_objects(found: list[tuple[int, Any]], name: str, unit: str) -> Records:
-    """Columns of objects, in the order in which keys first appear."""
-    if not found:
-        raise ValueError(f"{name}: no records; expected at least one such as {EXAMPLE}")
-    for number, record in found:
-        if not isinstance(record, dict):
-            raise ValueError(f"{name}, {unit} {number}: expected a record such as {EXAMPLE}, not {_shown(record)}")
-    names = dict.fromkeys(key for _, record in found for key in record)
-    columns: dict[str, Any] = {key: [record.get(key, MISSING) for _, record in found] for key in names}
-    return Records(name, unit, np.array([number for number, _ in found]), columns)
-
-
-def _read_csv(text: str, name: str) -> Records:
+def _read_csv(file: BinaryIO, name: str) -> Records:
     """Comma-separated values with a header; every row must have as many fields as the header."""
-    rows: list[list[str]] = []
-    numbers = []
+    rows = _csv_rows(file, name)
+    line, header = next(rows, (1, []))
+    header = [field.strip() for field in header]
+    if header and (len(set(header)) < len(header) or "" in header):
+        raise ValueError(f"{name}, line {line}: the header must name every column once, not {header}")
+
+    def records() -> Iterator[tuple[int, dict[str, str]]]:
+        for number, row in rows:
+            if len(row) != len(header):
+                wanted = ", ".join(header)
+                raise ValueError(f"{name}, line {number}: {len(row)} fields; expected {len(header)}: {wanted}")
+            yield number, dict(zip(header, row, strict=True))
+
+    found = records()
+    first = next(found, None)
+    if first is None:
+        raise ValueError(f"{name}: no rows; expected a header and at least one row")
+    return _collect(chain([first], found), name, "line")
+
+
+def _csv_rows(file: BinaryIO, name: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows that are not blank, with the line in which each starts."""
     limit = csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(TextIOWrapper(file, encoding="utf-8-sig", newline=""), strict=True)
+    start = 1
     try:
-        start = 1
         for row in reader:
             if row:
-                rows.append(row)
-                numbers.append(start)
+                yield start, row
             start = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(f"{name}, line {reader.line_num}: not valid CSV: {error}") from None
+    except UnicodeDecodeError:
+        file.seek(0)
+        deque(_lines(file, name), maxlen=0)  # raises with the line
+        raise
     finally:
         csv.field_size_limit(limit)
-    if len(rows) < 2:
-        raise ValueError(f"{name}: no rows; expected a header and at least one row")
-    header = [field.strip() for field in rows[0]]
-    if len(set(header)) < len(header) or "" in header:
-        raise ValueError(f"{name}, line {numbers[0]}: the header must name every column once, not {header}")
-    for row, number in zip(rows, numbers, strict=True):
-        if len(row) != len(header):
-            raise ValueError(f"{name}, line {number}: {len(row)} fields; expected {len(header)}: {', '.join(header)}")
-    columns: dict[str, Any] = {key: [row[i] for row in rows[1:]] for i, key in enumerate(header)}
-    return Records(name, "line", np.array(numbers[1:]), columns)
+
+
+def _collect(found: Iterator[tuple[int, Any]], name: str, unit: str) -> Records:
+    """Columns of numbered objects, in the order in which keys first appear."""
+    numbers: list[int] = []
+    columns: dict[str, list[list[Any] | pa.Array]] = {}
+    while batch := list(islice(found, CHUNK)):
+        for number, record in batch:
+            if not isinstance(record, dict):
+                raise ValueError(f"{name}, {unit} {number}: expected a record such as {EXAMPLE}, not {_shown(record)}")
+        for key in dict.fromkeys(key for _, record in batch for key in record):
+            columns.setdefault(key, [[MISSING] * len(numbers)] if numbers else [])
+        for key, chunks in columns.items():
+            chunks.append(_pack([record.get(key, MISSING) for _, record in batch]))
+        numbers += [number for number, _ in batch]
+    if not numbers:
+        raise ValueError(f"{name}: no records; expected at least one such as {EXAMPLE}")
+    return Records(name, unit, np.array(numbers), {key: _join(chunks) for key, chunks in columns.items()})
+
+
+def _pack(values: list[Any]) -> list[Any] | pa.Array:
+    """Values as an Arrow array if all are text or null, or all are conversations; else as they are."""
+    kind: pa.DataType | None = None
+    if all(value is None or isinstance(value, str) for value in values):
+        kind = pa.large_string()
+    for keys in TURN_KEYS:
+        if kind is None and all(_has_turns(value, keys) for value in values):
+            kind = pa.large_list(pa.struct([(key, pa.large_string()) for key in keys]))
+    try:
+        return values if kind is None else pa.array(values, type=kind)
+    except UnicodeEncodeError:
+        return values
+
+
+def _has_turns(value: Any, keys: tuple[str, str]) -> bool:
+    """Whether a value is a list of objects that have just these two keys, and text there."""
+    return isinstance(value, list) and all(
+        isinstance(turn, dict) and len(turn) == 2 and all(isinstance(turn.get(key), str) for key in keys)
+        for turn in value
+    )
+
+
+def _join(chunks: list[list[Any] | pa.Array]) -> list[Any] | pa.ChunkedArray:
+    """One column of the chunks: of Arrow if all are so and alike, else a list."""
+    kinds = {chunk.type if isinstance(chunk, pa.Array) else None for chunk in chunks}
+    if len(kinds) == 1 and None not in kinds:
+        return pa.chunked_array(chunks)
+    return [value for chunk in chunks for value in (chunk.to_pylist() if isinstance(chunk, pa.Array) else chunk)]
 
 
 def is_unicode(text: str) -> bool:

@@ -83,7 +83,7 @@ def find_types(
     elif granularity == "meso":
         from macromicro.tags import annotate_tags
 
-        found = annotate_tags(ids, texts.tolist(), embed=lambda names: embed(pd.Series(names, dtype="str")), **tags)
+        found = annotate_tags(ids, texts, embed=lambda names: embed(pd.Series(names, dtype="str")), **tags)
         hint = f"lower tags.min_count={tags['min_count']}"
     else:
         unit: Literal["word", "token"] = "word" if tokenizer is None else "token"

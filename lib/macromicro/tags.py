@@ -7,19 +7,23 @@ floor leaves 64 % of 20,000 responses without any tag, against 10 % here.
 """
 
 import re
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 
+from macromicro.encoders import BATCH_SIZE, batches
 from macromicro.tag_llm import WriteTags
 from macromicro.tag_normalisation import Embed, normalise_tags
 from macromicro.types import TypeMatrix, build_types
 
+Texts: TypeAlias = Sequence[str] | pd.Series | pa.ChunkedArray
 WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|[^\W_]+|[^\w\s]")
 MIN_LETTERS = 3
 MAX_SHARE = 0.05  # a term of more than one text in twenty says little about any of them,
@@ -31,7 +35,7 @@ STOP_WORDS = ENGLISH_STOP_WORDS | NO_TAGS
 
 def annotate_tags(
     ids: Sequence[str],
-    texts: Sequence[str],
+    texts: Texts,
     *,
     n_tags: int,
     min_count: int,
@@ -44,7 +48,8 @@ def annotate_tags(
 ) -> TypeMatrix:
     """Type matrix of normalised tags, about `n_tags` per text.
 
-    Parameters: ids and texts, one per sample, in any order; n_tags, most tags per text; min_count, fewest texts that
+    Parameters: ids and texts, one per sample, in any order (the offline tagger reads a pandas or Arrow column batch by
+    batch, so that not all texts are Python objects at once); n_tags, most tags per text; min_count, fewest texts that
     carry a tag; merge_distance, cosine distance within which two tags are near-synonyms; min_support and
     min_confidence, the texts and the share of texts from which on a tag that implies another is merged into it;
     embed, gives L2-normalised embeddings of a list of tags, shape (n_texts, dim); tagger, `offline` or `llm`, for which
@@ -57,7 +62,7 @@ def annotate_tags(
     if tagger == "offline":
         raw = tag_offline(ids, texts, n_tags=n_tags, min_count=min_count)
     elif tagger == "llm" and write_tags is not None:
-        raw = collect_tags(ids, *write_tags(texts, n_tags))
+        raw = collect_tags(ids, *write_tags(list(_each(texts)), n_tags))
     else:
         raise ValueError(f"tagger={tagger!r} must be 'offline', or 'llm' with write_tags, not {write_tags}")
     return normalise_tags(
@@ -70,7 +75,7 @@ def annotate_tags(
     )
 
 
-def tag_offline(ids: Sequence[str], texts: Sequence[str], *, n_tags: int, min_count: int) -> TypeMatrix:
+def tag_offline(ids: Sequence[str], texts: Texts, *, n_tags: int, min_count: int) -> TypeMatrix:
     """Raw tags: the `n_tags` best TF-IDF terms of each text, of the terms that are so for `min_count` texts or more.
 
     Raises ValueError if `n_tags` or `min_count` is below 1 or an id is repeated.
@@ -113,11 +118,16 @@ def _terms_of(text: str) -> list[str]:
     return terms
 
 
-def _count_terms(texts: Sequence[str], min_count: int) -> tuple[csr_array, NDArray[np.object_]]:
+def _each(texts: Texts) -> Iterator[str]:
+    """The texts one after the other."""
+    return chain.from_iterable(batches(texts, BATCH_SIZE))
+
+
+def _count_terms(texts: Texts, min_count: int) -> tuple[csr_array, NDArray[np.object_]]:
     """How often each text holds each term of at least `min_count` texts; terms in alphabetical order."""
     counter = CountVectorizer(analyzer=_terms_of, min_df=min_count, dtype=np.int32)
     try:
-        counts = counter.fit_transform(texts)
+        counts = counter.fit_transform(_each(texts))
     except ValueError:  # scikit-learn's answer where no term is left
         return csr_array((len(texts), 0), dtype=np.int32), np.empty(0, dtype=object)
     return csr_array(counts), counter.get_feature_names_out()
