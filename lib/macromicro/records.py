@@ -154,7 +154,7 @@ def _read_json(file: BinaryIO, name: str) -> Records:
 def _parsed(text: str, place: str) -> Any:
     """The value that JSON text holds; NaN and keys given twice are refused."""
     try:
-        return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+        return DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{place}: not valid JSON: {error}; expected a record such as {EXAMPLE}") from None
 
@@ -168,6 +168,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_no_constant)
 
 
 def _read_csv(file: BinaryIO, name: str) -> Records:
