@@ -15,8 +15,9 @@ def rows(*licences):
         (["MIT", "MIT"], {"license": "mit"}),
         (["MIT", "CC-BY-4.0"], {"license": ["cc-by-4.0", "mit"]}),
         (["MIT", ""], {"license": "other", "license_name": "mixed"}),
-        (["home-made", "home-made"], {"license": "other", "license_name": "home-made"}),
-        (["", ""], {"license": "other", "license_name": "not stated"}),
+        (["Home made (2)", "Home made (2)"], {"license": "other", "license_name": "home-made-2"}),
+        (["ISC", "ISC"], {"license": "isc"}),
+        (["", ""], {"license": "unknown"}),
     ],
 )
 def test_licences_are_those_of_the_rows(licences, metadata):

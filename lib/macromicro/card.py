@@ -1,5 +1,6 @@
 """The dataset card of a chosen subset, in the format of the Hugging Face hub (YAML between dashes, then Markdown)."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import yaml
 from macromicro.layout import write_aside
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+# The identifiers of https://huggingface.co/docs/hub/repositories-licenses that are used for data or code.
 HUB_LICENCES = frozenset(
-    "afl-3.0 apache-2.0 bsd-2-clause bsd-3-clause cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 "
-    "cc-by-sa-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 "
-    "cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 gpl-3.0 mit odc-by odbl "
-    "openrail unlicense wtfpl".split()
+    "afl-3.0 agpl-3.0 apache-2.0 artistic-2.0 bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc "
+    "cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 "
+    "cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 "
+    "cdla-permissive-1.0 cdla-permissive-2.0 cdla-sharing-1.0 ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 "
+    "gemma gfdl gpl gpl-2.0 gpl-3.0 isc lgpl lgpl-2.1 lgpl-3.0 llama2 llama3 llama3.1 llama3.2 llama3.3 mit mpl-2.0 "
+    "ms-pl ncsa odbl odc-by ofl-1.1 openrail osl-3.0 pddl postgresql unlicense wtfpl zlib".split()
 )
 NOT_STATED = "not stated"
 
@@ -63,14 +67,18 @@ def save_card(
 def describe_for_hub(chosen: pd.DataFrame, data_file: str) -> dict[str, Any]:
     """The metadata that the hub reads: licence, size, task, tags and which file is the data.
 
-    Licences are those of the rows. Where one is not of the hub's list or not stated, the hub's word for it is `other`,
-    with its name or `mixed` in `license_name`; the names of all stand in the text of the card.
+    Licences are those of the rows. Where one is not of the hub's list, or only some rows state one, the hub's word for
+    it is `other`, with its name or `mixed` in `license_name`; where none is stated, `unknown`. The names of all stand in
+    the text of the card.
     """
     named = sorted(set(chosen["licence"].replace("", NOT_STATED)))
     known = [name.lower() for name in named if name.lower() in HUB_LICENCES]
     licence: dict[str, Any] = {"license": known[0] if len(known) == 1 else known}
-    if len(known) < len(named):
-        licence = {"license": "other", "license_name": named[0] if len(named) == 1 else "mixed"}
+    if named == [NOT_STATED]:
+        licence = {"license": "unknown"}
+    elif len(known) < len(named):
+        slug = re.sub(r"[^a-z0-9.]+", "-", named[0].lower()).strip("-")
+        licence = {"license": "other", "license_name": slug if len(named) == 1 and slug else "mixed"}
     size = next((label for bound, label in SIZES if len(chosen) < bound), "n>1M")
     split = [{"split": "train", "path": data_file}]
     configs = [] if data_file == "-" else [{"config_name": "default", "data_files": split}]
