@@ -68,8 +68,8 @@ def describe_for_hub(chosen: pd.DataFrame, data_file: str) -> dict[str, Any]:
     """The metadata that the hub reads: licence, size, task, tags and which file is the data.
 
     Licences are those of the rows. Where one is not of the hub's list, or only some rows state one, the hub's word for
-    it is `other`, with its name or `mixed` in `license_name`; where none is stated, `unknown`. The names of all stand in
-    the text of the card.
+    it is `other`, with its name or `mixed` in `license_name`; where none is stated, `unknown`. All names stand in the
+    text of the card.
     """
     named = sorted(set(chosen["licence"].replace("", NOT_STATED)))
     known = [name.lower() for name in named if name.lower() in HUB_LICENCES]
