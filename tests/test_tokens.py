@@ -191,6 +191,14 @@ def test_bad_input_names_the_rule(call, rule):
         call()
 
 
+def test_a_tokenizer_without_a_token_for_what_it_does_not_know_is_refused():
+    closed = Tokenizer(models.WordLevel({"cat": 0}, unk_token="[UNK]"))
+    closed.pre_tokenizer = pre_tokenizers.Whitespace()
+    assert tokenize(["cat cat"], closed).lengths.tolist() == [2]
+    with pytest.raises(ValueError, match=r"the tokenizer cannot encode every text: .*Missing \[UNK\]"):
+        tokenize(["cat", "cat dog"], closed)
+
+
 def test_shards_on_the_engine_of_the_study_give_the_matrix_of_one_pass(tokenizer, tmp_path):
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     pq.write_table(pa.table({"id": list(IDS), "response": list(TEXTS)}), tmp_path / "corpus.parquet")

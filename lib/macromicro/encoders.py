@@ -53,8 +53,14 @@ class TokenEncoder:
         self._backend.encode_special_tokens = True
 
     def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-        """Token numbers of the texts of a batch, end to end, and the length of each."""
-        encodings = self._backend.encode_batch_fast(batch, add_special_tokens=False)
+        """Token numbers of the texts of a batch, end to end, and the length of each.
+
+        Raises ValueError if the tokenizer fails at a text, as one does that has no token for what it does not know.
+        """
+        try:
+            encodings = self._backend.encode_batch_fast(batch, add_special_tokens=False)
+        except Exception as error:  # the library raises no class of its own
+            raise ValueError(f"the tokenizer cannot encode every text: {error}") from error
         parts = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
         return np.concatenate(parts), np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
 
