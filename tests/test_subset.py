@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,6 +62,16 @@ def test_a_tokenizer_trained_on_the_corpus_does_not_depend_on_row_order(tmp_path
     assert open_tokenizer("words", samples)[0] is None
     with pytest.raises(ValueError, match=r"cannot load tokenizer '.*missing'.*give words, bpe"):
         open_tokenizer(str(tmp_path / "missing"), samples)
+
+
+def test_a_tokenizer_is_trained_in_time_on_a_word_without_an_end():
+    """Uncut, training takes 12 s for 80,000 characters, and 150 times as long for a million."""
+    samples = pd.DataFrame({"instruction": ["a", "b"], "response": ["na" * 500_000, "a short answer"]})
+    start = time.perf_counter()
+    trained, _ = open_tokenizer("bpe", samples)
+    assert time.perf_counter() - start < 20
+    text = "na" * 1500
+    assert "".join(trained.encode(text).tokens) == text
 
 
 @pytest.mark.parametrize("method", ["even", "random", "longest", "k-center", "facility-location", "max-coverage"])

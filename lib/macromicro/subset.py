@@ -20,6 +20,7 @@ from macromicro.types import TypeMatrix, apply_untyped
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
 Embed = Callable[[pd.Series], NDArray[np.float32]]
 BPE_SIZE = 32_000
+LONG_RUNS = r"\p{L}{1000}|\p{N}{1000}|[^\s\p{L}\p{N}]{1000}|\s{1000}"  # a megabyte of "na" would take half an hour
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,13 +173,18 @@ def _needed(types: TypeMatrix | None, method: str) -> TypeMatrix:
 
 
 def _train_bpe(samples: pd.DataFrame) -> Any:
-    """Byte-level BPE on all texts; the same texts in any order give the same tokenizer."""
-    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    """Byte-level BPE on all texts; the same texts in any order give the same tokenizer.
+
+    Training takes time quadratic in the length of a word, so that runs of one kind of character are cut for it.
+    """
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
     backend = Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LONG_RUNS), "isolated"), words])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     trainer = trainers.BpeTrainer(vocab_size=BPE_SIZE, initial_alphabet=alphabet, show_progress=False, min_frequency=2)
     texts = (text for part in ("instruction", "response") for text in samples[part])
     backend.train_from_iterator(tqdm(texts, total=2 * len(samples), desc="train tokenizer", unit="text"), trainer)
+    backend.pre_tokenizer = words
     return backend
