@@ -431,7 +431,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, output, request):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL])
+@pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_while_it_writes_leaves_no_part_of_the_result(tmp_path, sent):
     """What it writes aside is a pipe here, so that it stands still in the middle of its rows until it is stopped."""
     write(tmp_path, long_records())

@@ -3,6 +3,7 @@
 Only what `--help` needs is imported here, so that it answers at once; everything else is imported by the commands.
 """
 
+import signal
 import sqlite3
 import sys
 from pathlib import Path
@@ -223,7 +224,11 @@ def compare(
 
 
 def main() -> None:
-    """Run the command line; an error is one line on stderr and exit status 1."""
+    """Run the command line; an error is one line on stderr and exit status 1.
+
+    Being terminated is an exit like any other, so that what was written aside is removed.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         app()
     except (ValueError, OSError, RuntimeError, sqlite3.Error) as error:
