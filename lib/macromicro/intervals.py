@@ -22,8 +22,8 @@ def bootstrap_intervals(
 
     A plain bootstrap would hold texts twice, and copies are just what diversity metrics count (a copied text has
     self-BLEU 1). So the texts are split into `n_groups` random groups, every group is left out once, and what is
-    resampled `n_bootstrap` times are the jackknife pseudo-values of the groups. Where few texts decide a metric, such as
-    one very long one, an interval is wide and may pass the metric's own bounds.
+    resampled `n_bootstrap` times are the jackknife pseudo-values of the groups. Where few texts decide a metric,
+    such as one very long one, an interval is wide and may pass the metric's own bounds.
 
     Parameters: measure_rows, the metrics of some rows of the dataset by name, for instance
     `lambda rows: {"Vendi": vendi_score(embeddings[rows])}`; it is called `n_groups` + 1 times.
