@@ -69,7 +69,7 @@ def add_difference(table: pd.DataFrame, one: str, two: str) -> pd.DataFrame:
     """The table of `compare_datasets` with a column `difference`, two less one, and its interval if both have theirs.
 
     The limits are those of two independent datasets: the distances of each value to its own limits, squared and added.
-    Source: method of variance estimates recovery, Zou and Donner 2008, equation 3.
+    Source: method of variance estimates recovery, Zou and Donner 2008.
     """
     difference = table[two] - table[one]
     table = table.assign(difference=difference)
