@@ -1,6 +1,7 @@
 """The language model is a real HTTP server that speaks the OpenAI chat protocol, with rules instead of a model."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -250,7 +251,10 @@ ENGINE = SimpleNamespace(engine_core=SimpleNamespace(shutdown=lambda: None))  # 
 
 def test_vllm_in_process(monkeypatch):
     """The calls that `ask_vllm` makes, against a stand-in with vLLM's signatures."""
-    loaded = []
+    loaded, at_exit = [], []
+    monkeypatch.setattr("atexit.register", at_exit.append)
+    monkeypatch.setenv("VLLM_LOGGING_STREAM", "")
+    monkeypatch.delenv("VLLM_LOGGING_STREAM")
 
     class LLM:
         llm_engine = ENGINE
@@ -272,6 +276,8 @@ def test_vllm_in_process(monkeypatch):
     tags, _ = write_tags(texts, ask=ask, model="some/model", n_tags=4, max_tokens=8, max_chars=99, cache=None)
     assert tags == [[f"{row:03d}"] for row in range(600)]
     assert loaded == ["some/model"]
+    assert at_exit == [ENGINE.engine_core.shutdown]
+    assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
 
 
 def test_vllm_refuses_a_conversation_and_answers_the_others(monkeypatch):

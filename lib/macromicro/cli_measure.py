@@ -34,13 +34,13 @@ def measure_file(file: str, before: str | None, options: Options) -> None:
     """Print all metrics of a file and, if given, of the file that it was chosen from and of a random draw of that."""
     name = "after" if before else "value"
     files = {"before": before, name: file} if before else {name: file}
-    read, samples, rows = _read(files, options)
+    _, samples, rows = _read(files, options)
     datasets = {role: rows[role] for role in files}
     if before:
         rng, n_before = np.random.default_rng(options.seed), len(rows["before"])
         drawn = draw_baseline(n_before, min(len(rows[name]), n_before), rng)
         datasets = {"before": rows["before"], "random": drawn, name: rows[name]}
-    tokenize, unit = token_maker(options.tokenizer, read[next(iter(files))])
+    tokenize, unit = token_maker(options.tokenizer, samples.iloc[: len(rows[next(iter(files))])])
     how = _how(rows, [name], options)
     table = compare_datasets(samples, datasets, tokenize=tokenize, **how)
     about = {"n_samples": {role: len(chosen) for role, chosen in datasets.items()}}
@@ -53,7 +53,7 @@ def compare_files(one: str, two: str, options: Options) -> None:
     read, samples, rows = _read(files, options)
     size, rng = min(len(rows[name]) for name in files), np.random.default_rng(options.seed)
     equal = {name: rows[name][draw_baseline(len(rows[name]), size, rng)] for name in files}
-    tokenize, unit = token_maker(options.tokenizer, pd.concat([read[name] for name in files], ignore_index=True))
+    tokenize, unit = token_maker(options.tokenizer, samples.iloc[: len(rows["one"]) + len(rows["two"])])
     how = _how(rows, list(files), options)
     table = compare_datasets(samples, equal, tokenize=tokenize, **how)
     about = {

@@ -80,11 +80,10 @@ def novelsum(
     Source: arXiv 2502.17184, section 3, with the powers and neighbours that its authors select with; the formula as
     equation 1 of arXiv 2602.19000 repeats it.
     """
-    points = normalise(embeddings).astype(np.float32)
-    factors = np.ones(len(points))
-    if density_power and len(points) > 1:
-        factors = local_density(points, reference, n_neighbors=n_neighbors) ** density_power
-    return mean_novelty(points, factors, proximity_power=proximity_power)
+    factors = np.ones(len(np.asarray(embeddings)))
+    if density_power:
+        factors = local_density(embeddings, reference, n_neighbors=n_neighbors) ** density_power
+    return mean_novelty(embeddings, factors, proximity_power=proximity_power)
 
 
 def mean_novelty(embeddings: ArrayLike, factors: ArrayLike, *, proximity_power: float = 1.0) -> float:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from macromicro.conversations import first_exchanges
 from macromicro.layout import write_aside
-from macromicro.records import MISSING, Records, arrow_records, is_text, is_unicode, read_records
+from macromicro.records import HALF_A_PAIR, MISSING, Records, arrow_records, is_text, is_unicode, read_records
 
 COLUMNS = ("id", "instruction", "response", "source", "licence")
 PAIRS = (
@@ -72,7 +72,7 @@ def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -
             found = ", ".join(records.columns)
             raise ValueError(f"{records.name}: no column {theirs!r} to take as {ours}; the file has: {found}")
     if broken := [name for name in records.columns if not is_unicode(name)]:
-        raise ValueError(f"{records.name}: column name {broken[0]!r} holds half of a surrogate pair, which is not text")
+        raise ValueError(f"{records.name}: column name {broken[0]!r} {HALF_A_PAIR}")
     texts, used = _instructions_and_responses(records, columns)
     table = pd.DataFrame({name: normalise(values) for name, values in texts.items() if name != "n_turns"})
     for name, default in (("source", source), ("licence", "")):
@@ -191,7 +191,7 @@ def _ids(records: Records, column: str, samples: pd.DataFrame) -> list[str]:
             shown = "missing" if value is MISSING else repr(value)
             raise ValueError(f"{records.place(row)}: {column!r} must be text or a whole number, but is {shown}")
         if not is_unicode(str(value)):
-            raise ValueError(f"{records.place(row)}: {column!r} holds half of a surrogate pair, which is not text")
+            raise ValueError(f"{records.place(row)}: {column!r} {HALF_A_PAIR}")
         if str(value) in first:
             raise ValueError(
                 f"{records.place(row)}: id {str(value)!r} is already that of {records.place(first[str(value)])}"

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import TextIOWrapper
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +22,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 EXAMPLE = '{"instruction": "...", "response": "..."}'
+NOTHING = f"no records; expected at least one such as {EXAMPLE}"
+HALF_A_PAIR = "holds half of a surrogate pair (such as \\ud800), which is not text"
 TURN_KEYS = (("role", "content"), ("from", "value"))
 CHUNK = 4096
 MISSING = object()
@@ -69,8 +71,7 @@ class Records:
             return pa.array(present, type=pa.large_string())
         except UnicodeEncodeError:
             row = next(row for row, value in enumerate(present) if value and not is_unicode(value))
-            rule = "holds half of a surrogate pair (such as \\ud800), which is not text"
-            raise ValueError(f"{self.place(row)}: {column!r} {rule}") from None
+            raise ValueError(f"{self.place(row)}: {column!r} {HALF_A_PAIR}") from None
 
     def _texts(self, values: pa.ChunkedArray, column: str) -> pa.Array:
         try:
@@ -188,11 +189,7 @@ def _read_csv(file: BinaryIO, name: str) -> Records:
                 raise ValueError(f"{name}, line {number}: {len(row)} fields; expected {len(header)}: {wanted}")
             yield number, dict(zip(header, row, strict=True))
 
-    found = records()
-    first = next(found, None)
-    if first is None:
-        raise ValueError(f"{name}: no rows; expected a header and at least one row")
-    return _collect(chain([first], found), name, "line")
+    return _collect(records(), name, "line", nothing="no rows; expected a header and at least one row")
 
 
 def _csv_rows(file: BinaryIO, name: str) -> Iterator[tuple[int, list[str]]]:
@@ -215,8 +212,8 @@ def _csv_rows(file: BinaryIO, name: str) -> Iterator[tuple[int, list[str]]]:
         csv.field_size_limit(limit)
 
 
-def _collect(found: Iterator[tuple[int, Any]], name: str, unit: str) -> Records:
-    """Columns of numbered objects, in the order in which keys first appear."""
+def _collect(found: Iterator[tuple[int, Any]], name: str, unit: str, *, nothing: str = NOTHING) -> Records:
+    """Columns of numbered objects, in the order in which keys first appear; `nothing` is what is wrong with none."""
     numbers: list[int] = []
     columns: dict[str, list[list[Any] | pa.Array]] = {}
     while batch := list(islice(found, CHUNK)):
@@ -229,7 +226,7 @@ def _collect(found: Iterator[tuple[int, Any]], name: str, unit: str) -> Records:
             chunks.append(_pack([record.get(key, MISSING) for _, record in batch]))
         numbers += [number for number, _ in batch]
     if not numbers:
-        raise ValueError(f"{name}: no records; expected at least one such as {EXAMPLE}")
+        raise ValueError(f"{name}: {nothing}")
     return Records(name, unit, np.array(numbers), {key: _join(chunks) for key, chunks in columns.items()})
 
 
