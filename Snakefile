@@ -1,7 +1,7 @@
 """The study as a graph: one rule per notebook, one job per cell of the grid, each run by papermill.
 
 `make report` runs it; by hand: `snakemake --cores 2 --config preset=smoke`. A job's settings are those that its
-notebook reads, its code is the notebook and the library modules that this imports (`macromicro.dependencies`), so a
+notebook reads, its code is the notebook and the library modules that this imports (`macromicro.study.dependencies`), so a
 change reruns what depends on it and nothing else.
 """
 
@@ -9,8 +9,8 @@ import json
 import shutil
 from pathlib import Path
 
-from macromicro import dependencies, params
-from macromicro.layout import Layout, write_aside
+from macromicro.study import dependencies, params
+from macromicro.study.layout import Layout, write_aside
 
 study = params.load(config.get("preset", "smoke"), corpus=config.get("corpus"))
 out = Layout(Path("outputs") / study.study)

@@ -25,7 +25,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from macromicro.tokens import TokenCounts, band_types, count_tokens, merge_counts
+from macromicro.annotate.tokens import TokenCounts, band_types, count_tokens, merge_counts
 from tokenizers import Tokenizer
 from tokens import train_tokenizer
 

@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from macromicro import embedding_diversity, metrics, selfbleu
-from macromicro.tokens import tokenize
+from macromicro.annotate.tokens import tokenize
+from macromicro.measure import embedding_diversity, metrics, selfbleu
 
 CORPUS = Path(__file__).parents[1] / ".." / "shared" / "data" / "corpus.parquet"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")

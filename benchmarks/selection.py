@@ -24,11 +24,11 @@ from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
-from macromicro import select
-from macromicro.describe import compare_coverage
-from macromicro.rivals import cover_most, take_longest
-from macromicro.tokens import annotate_tokens
-from macromicro.types import TypeMatrix, build_types
+from macromicro.annotate.tokens import annotate_tokens
+from macromicro.annotate.types import TypeMatrix, build_types
+from macromicro.select import select
+from macromicro.select.describe import compare_coverage
+from macromicro.select.rivals import cover_most, take_longest
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 

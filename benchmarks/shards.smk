@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from macromicro.layout import write_aside
-from macromicro.tokens import band_types
-from macromicro.types import TypeMatrix, load_types, save_types
+from macromicro.study.layout import write_aside
+from macromicro.annotate.tokens import band_types
+from macromicro.annotate.types import TypeMatrix, load_types, save_types
 from scipy.sparse import csr_array, vstack
 
 sys.path.insert(0, workflow.basedir)

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from macromicro.embed import embed_texts
-from macromicro.settings import EmbedParams, TagsParams
-from macromicro.tag_normalisation import normalise_tags
-from macromicro.tags import collect_tags, tag_offline
-from macromicro.types import TypeMatrix
+from macromicro.annotate.embed import embed_texts
+from macromicro.annotate.tag_normalisation import normalise_tags
+from macromicro.annotate.tags import collect_tags, tag_offline
+from macromicro.annotate.types import TypeMatrix
+from macromicro.study.settings import EmbedParams, TagsParams
 from numpy.typing import NDArray
 from tqdm import tqdm
 

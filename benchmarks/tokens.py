@@ -56,7 +56,7 @@ def train_tokenizer(corpus: str, column: str) -> Tokenizer:
 
 def measure(corpus: str, column: str, tokenizer: str) -> dict[str, float]:
     """One run of `annotate_tokens`: seconds, peak memory of the process, sizes."""
-    from macromicro.tokens import annotate_tokens
+    from macromicro.annotate.tokens import annotate_tokens
 
     loaded = Tokenizer.from_file(tokenizer)
     start = time.perf_counter()

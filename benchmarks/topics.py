@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from macromicro.embed import embed_texts
-from macromicro.settings import EmbedParams, TopicsParams
-from macromicro.topics import annotate_topics, reduce
+from macromicro.annotate.embed import embed_texts
+from macromicro.annotate.topics import annotate_topics, reduce
+from macromicro.study.settings import EmbedParams, TopicsParams
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_mutual_info_score
 

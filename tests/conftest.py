@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from macromicro.layout import find_root
+from macromicro.study.layout import find_root
 
 MODULES = "argparse ast asyncio collections csv datetime decimal email functools heapq inspect json logging".split()
 MODULES += "math os pathlib pickle random re shutil socket sqlite3 statistics string subprocess threading".split()

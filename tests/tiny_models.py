@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from macromicro.basemodel import train_base_model
+from macromicro.models.basemodel import train_base_model
 
 FOLDER = tempfile.TemporaryDirectory()
 MODEL = {"vocab_size": 320, "hidden_size": 32, "n_layers": 2, "n_heads": 2, "context_length": 64}

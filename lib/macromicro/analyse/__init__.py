@@ -1,0 +1,1 @@
+"""Scores to statements: slopes, intervals, corrections, and the paper beside them."""

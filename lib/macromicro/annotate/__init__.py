@@ -1,0 +1,1 @@
+"""Texts to types: topics, tags or tokens, always as one sparse matrix."""

@@ -1,0 +1,81 @@
+"""Texts to numbers of tokens or words, one batch at a time."""
+
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from macromicro.annotate.types import text_array
+
+Unit = Literal["token", "word"]
+NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
+
+
+class TokenEncoder:
+    """Batches of texts to token numbers, on a copy of a fast tokenizer that neither truncates nor pads."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        from tokenizers import Tokenizer
+
+        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
+        if not isinstance(backend, Tokenizer):
+            raise ValueError(f"unit='token' needs a fast tokenizer, not {type(tokenizer).__name__}")
+        self._backend = Tokenizer.from_str(backend.to_str())
+        self._backend.no_truncation()
+        self._backend.no_padding()
+        self._backend.encode_special_tokens = True
+
+    def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Token numbers of the texts of a batch, end to end, and the length of each.
+
+        Raises ValueError if the tokenizer fails at a text, as one does that has no token for what it does not know.
+        """
+        try:
+            encodings = self._backend.encode_batch_fast(batch, add_special_tokens=False)
+        except Exception as error:  # the library raises no class of its own
+            raise ValueError(f"the tokenizer cannot encode every text: {error}") from error
+        parts = [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        return np.concatenate(parts), np.fromiter(map(len, parts), dtype=np.int64, count=len(parts))
+
+    @property
+    def vocabulary(self) -> NDArray[np.object_]:
+        """The token of each number, as the tokenizer writes it; numbers without a token get a name of their own."""
+        numbers = self._backend.get_vocab(with_added_tokens=True)
+        vocabulary = text_array(f"<unused {number}>" for number in range(max(numbers.values(), default=-1) + 1))
+        vocabulary[list(numbers.values())] = list(numbers)
+        return vocabulary
+
+
+class WordEncoder:
+    """Batches of texts to word numbers, given in the order in which words are first met."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Word numbers of the texts of a batch, end to end, and the length of each."""
+        words = pc.split_pattern_regex(pc.utf8_lower(pa.array(batch, type=pa.string())), NOT_IN_WORDS)
+        kept = pc.not_equal(words.values, "")
+        starts = np.concatenate([[0], np.cumsum(kept.to_numpy(zero_copy_only=False), dtype=np.int64)])
+        lengths = np.diff(starts[words.offsets.to_numpy()])
+        coded = words.values.filter(kept).dictionary_encode()
+        known = self._numbers
+        numbers = np.array(
+            [known.setdefault(word, len(known)) for word in coded.dictionary.to_pylist()], dtype=np.int32
+        )
+        return numbers[coded.indices.to_numpy()], lengths
+
+    @property
+    def vocabulary(self) -> NDArray[np.object_]:
+        """The word of each number."""
+        return text_array(self._numbers)
+
+
+def readable(tokens: NDArray[np.object_], tokenizer: Any) -> NDArray[np.object_]:
+    """The tokens as a person reads them: bytes decoded, a leading space as `␣`; words (tokenizer None) as they are."""
+    decoder = getattr(getattr(tokenizer, "backend_tokenizer", tokenizer), "decoder", None)
+    if decoder is None:
+        return tokens
+    return text_array(decoder.decode([token]).replace(" ", "␣") for token in tokens)

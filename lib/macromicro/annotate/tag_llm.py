@@ -1,0 +1,119 @@
+"""Tags written by a language model, the way of InsTag (arXiv 2308.07074): atomic intentions as a strict JSON list."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from macromicro.models.llm import Ask, Conversation, ask_cached, ask_endpoint, ask_vllm, open_client
+
+WriteTags = Callable[[Sequence[str], int], tuple[list[list[str]], dict[str, Any]]]
+
+PROMPT = """\
+Below is a text from a dialogue with an assistant: a user's instruction or an assistant's response. Name what it is \
+about and what is wanted or done in it, as tags. Each tag is one atomic intention or subject in one to three English \
+words, such as "data analysis" or "medieval history". Give at most {n_tags} tags, the most important first.
+Reply with a JSON list of strings and nothing else, for example ["poetry", "tone change"].
+
+Text:
+{text}"""
+CORRECTION = "That is not a JSON list of strings. Reply again with the JSON list only, without any other word."
+FENCE = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
+
+
+def open_tag_writer(
+    *,
+    backend: Literal["endpoint", "vllm"],
+    model: str,
+    base_url: str,
+    n_workers: int,
+    max_retries: int,
+    timeout: float,
+    max_tokens: int,
+    max_chars: int,
+    cache: Path | None,
+) -> WriteTags:
+    """A function from texts and `n_tags` to tags and a report, see `write_tags`; nothing is loaded or asked yet.
+
+    Parameters: backend, an OpenAI-compatible `endpoint` at `base_url`, or `vllm` in this process; n_workers, requests
+    at a time; max_retries and timeout (seconds) per request; max_tokens of a reply; max_chars of a text, where it is
+    cut; cache, an SQLite file of replies.
+    """
+
+    def write(texts: Sequence[str], n_tags: int) -> tuple[list[list[str]], dict[str, Any]]:
+        if backend == "vllm":
+            ask = ask_vllm(model=model, max_tokens=max_tokens)
+        else:
+            client = open_client(base_url, max_retries=max_retries, timeout=timeout)
+            ask = ask_endpoint(client, model=model, max_tokens=max_tokens, n_workers=n_workers)
+        return write_tags(
+            texts, ask=ask, model=model, n_tags=n_tags, max_tokens=max_tokens, max_chars=max_chars, cache=cache
+        )
+
+    return write
+
+
+def write_tags(
+    texts: Sequence[str], *, ask: Ask, model: str, n_tags: int, max_tokens: int, max_chars: int, cache: Path | None
+) -> tuple[list[list[str]], dict[str, Any]]:
+    """Raw tags of each text, and how it went.
+
+    A reply that is no JSON list of strings is answered with a correction, once; a text whose second reply is none
+    either, or whose request failed, has no tags and is counted.
+    The report counts `n_texts`, `n_cut` (longer than `max_chars`), `n_malformed` (first replies), `n_malformed_again`
+    and `n_failed` (no reply).
+    Raises RuntimeError if no text got a reply.
+    """
+    talks = [_first_message(text[:max_chars], n_tags) for text in texts]
+    known: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "cache": cache}
+    replies = ask_cached(ask, conversations=talks, **known)
+    tags = [None if reply is None else parse_tags(reply) for reply in replies]
+    malformed = [row for row, found in enumerate(tags) if found is None and replies[row] is not None]
+    again = ask_cached(ask, conversations=[_correct(talks[i], replies[i]) for i in malformed], **known)
+    for row, reply in zip(malformed, again, strict=True):
+        tags[row] = None if reply is None else parse_tags(reply)
+    failed = replies.count(None) + again.count(None)
+    if texts and failed == len(texts):
+        raise RuntimeError(f"{model}: none of {failed} requests got a reply; see the log of the server")
+    report = {
+        "tagger": "llm",
+        "model": model,
+        "n_texts": len(texts),
+        "n_cut": sum(len(text) > max_chars for text in texts),
+        "n_malformed": len(malformed),
+        "n_malformed_again": tags.count(None) - failed,
+        "n_failed": failed,
+    }
+    return [(found or [])[:n_tags] for found in tags], report
+
+
+def parse_tags(reply: str) -> list[str] | None:
+    """The tags of a reply, without repeats; None if it is not a JSON list of non-empty strings.
+
+    A fence around the list is allowed, anything else is not.
+
+    >>> parse_tags('["poetry", "tone change", "poetry"]')
+    ['poetry', 'tone change']
+    >>> parse_tags('Tags: ["poetry"]') is None
+    True
+    """
+    text = reply.strip()
+    fenced = FENCE.match(text)
+    try:
+        tags = json.loads(fenced[1] if fenced else text)
+    except (json.JSONDecodeError, RecursionError):
+        return None
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and tag.strip() for tag in tags):
+        return None
+    return list(dict.fromkeys(tag.strip() for tag in tags))
+
+
+def _first_message(text: str, n_tags: int) -> Conversation:
+    """The conversation that asks for tags."""
+    return [{"role": "user", "content": PROMPT.format(n_tags=n_tags, text=text)}]
+
+
+def _correct(talk: Conversation, reply: str | None) -> Conversation:
+    """The conversation that asks again."""
+    return [*talk, {"role": "assistant", "content": reply or ""}, {"role": "user", "content": CORRECTION}]

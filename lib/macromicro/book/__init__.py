@@ -1,0 +1,1 @@
+"""Pages from executed notebooks and tables."""

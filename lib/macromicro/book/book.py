@@ -1,0 +1,185 @@
+"""The book of a study: pages from its executed notebooks, figures and numbers read from its outputs.
+
+`python -m macromicro.book --preset smoke` writes `outputs/smoke/book/index.html`; a study's folder that was moved from
+another machine renders with `--study FOLDER`. Sources are the templates of `book/` and nothing in them is a result.
+"""
+
+import argparse
+import pkgutil
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import nbformat
+import pandas as pd
+import yaml
+
+import macromicro
+from macromicro.analyse import findings
+from macromicro.book import pages, summary
+from macromicro.study import params
+from macromicro.study.layout import Layout, find_root, write_aside
+
+FIGURES = {
+    "bands": ("3_annotate", "response-micro"),
+    "pool": ("4_select", "response-micro"),
+    "scores": ("8_analyse", ""),
+}
+
+
+def assemble(root: Path, target: Path) -> None:
+    """Write the sources of the book of the study in `root` to the folder `target`, which is replaced.
+
+    Raises ValueError if the study has not come to its end, or its notebooks show no pictures.
+    """
+    templates = find_root() / "book"
+    study = summary.load_study(root)
+    found = pages.find_pages(root, study)
+    if target.is_dir():
+        shutil.rmtree(target)
+    ignored = shutil.ignore_patterns("*.j2", "_study", "_build", "pages", "stages", "__pycache__")
+    shutil.copytree(templates, target, ignore=ignored)
+    shutil.copy(mathjax(), target / "_static" / "tex-svg.js")
+    for page in found:
+        path = target / f"{page.name}.ipynb"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(pages.page_notebook(page, stages={page.stage for page in found}), path)
+    _write_figures(found, target / "figures")
+    _render(templates, target, study=study, out=Layout(root), found=found, names=module_names())
+    toc = yaml.safe_dump(contents(found), sort_keys=False, allow_unicode=True)
+    (target / "_toc.yml").write_text(toc, encoding="utf-8")
+
+
+def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
+    """The table of contents: a page per stage, below it a page per cell of its grid."""
+    chapters: list[dict[str, Any]] = []
+    for stage in sorted({page.stage for page in found} - {"8_analyse"}):
+        cells = [page for page in found if page.stage == stage and page.cell]
+        titles = pages.short_titles([page.cell for page in cells])
+        sections = [{"file": page.name, "title": title} for page, title in zip(cells, titles, strict=True)]
+        chapters.append({"file": f"stages/{stage}", "title": stage_name(stage)})
+        if sections:
+            chapters[-1]["sections"] = sections
+    results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}]
+    about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
+    modules = {"file": "api", "sections": [{"file": f"api/{name}"} for name in module_names()]}
+    parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, modules]}
+    return {
+        "format": "jb-book",
+        "root": "intro",
+        "parts": [{"caption": caption, "chapters": entries} for caption, entries in parts.items()],
+    }
+
+
+def stage_name(stage: str) -> str:
+    """Short title of a stage.
+
+    >>> stage_name("0_base_model")
+    'Base model'
+    """
+    return stage.partition("_")[2].replace("_", " ").capitalize().replace("Finetune", "Fine-tune")
+
+
+def module_names() -> list[str]:
+    """Names of the library's modules, in alphabetical order."""
+    return sorted(module.name for module in pkgutil.iter_modules(macromicro.__path__) if not module.ispkg)
+
+
+def mathjax() -> Path:
+    """The MathJax bundle that the environment carries, so that formulas need no network.
+
+    Raises FileNotFoundError if it is not there.
+    """
+    package = metadata.distribution("sphinx-mathjax-offline")
+    path = Path(str(package.locate_file("sphinx-mathjax-offline/static/mathjax/tex-svg.js")))
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no MathJax bundle; install the packages of requirements.lock")
+    return path
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """The table in Markdown: numbers to the right, bars in cells escaped."""
+    cells = table.astype(str).replace(r"\|", r"\\|", regex=True)
+    rule = ["--:" if pd.api.types.is_numeric_dtype(kind) else ":--" for kind in table.dtypes]
+    rows = [list(table.columns), rule, *cells.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def build(source: Path, site: Path) -> None:
+    """Build the assembled book in `source` and put the pages into the folder `site`.
+
+    Raises RuntimeError with the builder's words if anything is wrong, warnings included.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [str(Path(sys.executable).with_name("jupyter-book")), "build", "--all", "-q", "-W", "--keep-going"]
+        done = subprocess.run([*command, str(source), "--path-output", scratch], capture_output=True, text=True)
+        html = Path(scratch) / "_build" / "html"
+        if done.returncode or not (html / "index.html").is_file():
+            raise RuntimeError(f"the book was not built:\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}")
+        with write_aside(site) as folder:
+            shutil.copytree(html, folder)
+
+
+def _write_figures(found: Sequence[pages.Page], folder: Path) -> None:
+    """The pictures that the introduction shows, from the notebooks that drew them.
+
+    Raises ValueError if one of these notebooks shows no picture.
+    """
+    folder.mkdir()
+    for name, cell in FIGURES.items():
+        for page in (page for page in found if (page.stage, page.cell) == cell):
+            pictures = pages.figures(nbformat.read(page.notebook, as_version=4))
+            if not pictures:
+                raise ValueError(f"{page.notebook}: shows no picture; a kernel with MPLBACKEND=agg shows none")
+            (folder / f"{name}.png").write_bytes(pictures[0])
+
+
+def _render(templates: Path, folder: Path, **context: Any) -> None:
+    """Fill the templates of `book/pages`, `book/stages` and the page of every module."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["table"] = markdown_table
+    environment.globals.update(
+        summary=summary, findings=findings, figure=lambda name: (folder / "figures" / f"{name}.png").is_file()
+    )
+    for template in environment.list_templates(extensions=["j2"]):
+        group, _, name = template.removesuffix(".j2").partition("/")
+        if group == "pages":
+            (folder / name).write_text(environment.get_template(template).render(**context), encoding="utf-8")
+        elif group == "stages" and (folder / group / Path(name).stem).is_dir():
+            (folder / group / name).write_text(environment.get_template(template).render(**context), encoding="utf-8")
+    (folder / "api").mkdir()
+    for module in module_names():
+        text = environment.get_template("module.md.j2").render(module=module)
+        (folder / "api" / f"{module}.md").write_text(text, encoding="utf-8")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build the book of a finished study and say where it lies; 1 if that fails."""
+    parser = argparse.ArgumentParser(
+        prog="python -m macromicro.book", description="Build the book of a finished study."
+    )
+    parser.add_argument("--preset", default="smoke", help="the study's preset: a name or a YAML file")
+    parser.add_argument("--corpus", help="the corpus file that the study was given")
+    parser.add_argument("--study", type=Path, help="the folder of a study, instead of a preset")
+    given = parser.parse_args(arguments)
+    try:
+        root = given.study or params.load(given.preset, corpus=given.corpus).out.root
+        source = find_root() / "book" / "_study" / root.resolve().name
+        assemble(root, source)
+        build(source, root / "book")
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"The book is ready: {root / 'book' / 'index.html'}")
+    return 0

@@ -1,0 +1,181 @@
+"""What the commands of the command line read and load: samples, types, embeddings, tokenizers."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from macromicro.annotate.steps import count_steps
+from macromicro.annotate.tokens import TokenizedTexts
+from macromicro.annotate.types import TypeMatrix, load_types
+from macromicro.cli.settings import TypeSettings, list_settings, name_only
+from macromicro.corpus.corpus import clean_samples
+from macromicro.corpus.readers import make_samples
+from macromicro.corpus.records import read_records
+from macromicro.study.settings import Granularity, Part
+
+COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
+
+
+def say(text: str) -> None:
+    """Write a line for the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """All samples of each file, sorted by id, under the names that the files have here.
+
+    Parameters: columns, the likes of `response=answer`, our name and the file's; each holds for the files that have
+    such a column. Raises ValueError if none has it or `columns` is malformed, and as `readers.read_samples`.
+    """
+    named = dict(pair.partition("=")[::2] for pair in columns)
+    for ours, theirs in named.items():
+        if ours not in COLUMNS or not theirs:
+            raise ValueError(f"--column {ours}={theirs}: expected OURS=THEIRS with OURS one of {', '.join(COLUMNS)}")
+    records = {name: read_records(file) for name, file in files.items()}
+    for theirs in named.values():
+        if not any(theirs in found.columns for found in records.values()):
+            held = "; ".join(f"{found.name} has {', '.join(found.columns)}" for found in records.values())
+            raise ValueError(f"no column {theirs!r}: {held}")
+    read = {}
+    for name, found in records.items():
+        there = {ours: theirs for ours, theirs in named.items() if theirs in found.columns}
+        read[name] = make_samples(found, source=file_name(files[name]), columns=there)
+        say(f"{file_name(files[name])}: {len(read[name]):,} samples")
+        if n_cut := count_cut(read[name]):
+            say(f"{file_name(files[name])}: {n_cut:,} conversations are longer; of each the first exchange is used")
+    return read
+
+
+def count_cut(samples: pd.DataFrame) -> int:
+    """Conversations of which only the first exchange was taken (a column of that name in the file is in Arrow)."""
+    if "n_turns" not in samples or isinstance(samples["n_turns"].dtype, pd.ArrowDtype):
+        return 0
+    return int((samples["n_turns"] > 1).sum())
+
+
+def read_usable(file: str, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Samples of a file without empty texts and repeated instructions, sorted by id, and what was dropped.
+
+    Raises ValueError if no sample is left, and as `read_files`.
+    """
+    read = read_files({"file": file}, columns)["file"]
+    samples, dropped = clean_samples(read)
+    if len(samples) < len(read):
+        say(f"left out: {dropped['empty']:,} without text, {dropped['repeated_instruction']:,} repeated instructions")
+    if not len(samples):
+        raise ValueError(f"{file_name(file)}: none of its {len(read)} samples has both an instruction and a response")
+    about = {
+        "file": file_name(file),
+        "samples in the file": len(read),
+        **({"conversations cut to their first exchange": n_cut} if (n_cut := count_cut(read)) else {}),
+        "without text, dropped": dropped["empty"],
+        "repeated instructions, dropped": dropped["repeated_instruction"],
+        "samples chosen from": len(samples),
+    }
+    return samples, about
+
+
+def file_name(file: str) -> str:
+    """How a file is called in what is printed."""
+    return "standard input" if file == "-" else Path(file).name
+
+
+def read_types(path: Path, *, part: Part | None, granularity: Granularity | None) -> TypeMatrix:
+    """The type matrix of an .npz file of `macromicro annotate`.
+
+    Parameters: part and granularity, what the caller takes them for, None for whatever the file says.
+    Raises ValueError if it is no such file, or says another part or granularity, or no part where none is given.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {str(path)!r}")
+    try:
+        types = load_types(path)
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise ValueError(f"{path}: not a file that `macromicro annotate -o types.npz` wrote ({error})") from None
+    for name, given in (("part", part), ("granularity", granularity)):
+        if given and types.report.get(name, given) != given:
+            raise ValueError(f"--{name} {given}: the types of {path} are of {name} {types.report[name]}")
+    if not part and "part" not in types.report:
+        raise ValueError(f"{path} does not say of which part its types are: give --part")
+    return types
+
+
+def make_types(
+    samples: pd.DataFrame,
+    part: Part,
+    granularity: Granularity,
+    *,
+    tokenizer: str,
+    seed: int,
+    cache: Path | None,
+    settings: TypeSettings,
+) -> TypeMatrix:
+    """Types of the samples; the report gains part, granularity, `made_with` (in words) and `settings`.
+
+    Raises ValueError if a tagger has no model, and as `subset.find_types` and `subset.open_tokenizer`.
+    """
+    from macromicro.annotate.tag_llm import open_tag_writer
+    from macromicro.select.choose import find_types, open_tokenizer
+
+    loaded, made_with = None, f"embeddings of {name_only(settings.embed.model)}"
+    if granularity == "micro":
+        loaded, made_with = open_tokenizer("words" if settings.tokens.unit == "word" else tokenizer, samples)
+    tags = dict(settings.tags)
+    if granularity == "meso" and settings.tags.tagger == "llm":
+        if not settings.tag_llm.model:
+            raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
+        made_with = f"tags written by {name_only(settings.tag_llm.model)}, {made_with}"
+        replies = cache / "tags.sqlite" if cache else None
+        tags["write_tags"] = open_tag_writer(cache=replies, **dict(settings.tag_llm))
+    say(f"annotating {len(samples):,} {part}s, granularity {granularity}: {made_with}")
+    types = find_types(
+        samples,
+        part,
+        granularity,
+        tokenizer=loaded,
+        embed=embedder(cache, settings),
+        seed=seed,
+        topics=dict(settings.topics),
+        tags=tags,
+        tokens=dict(settings.tokens),
+        untyped=settings.types.untyped,
+    )
+    made: dict[str, Any] = {"part": part, "granularity": granularity, "made_with": made_with}
+    made["settings"] = list_settings(settings, granularity, tokenizer=tokenizer)
+    for name, value in count_steps(types).items():
+        say(f"{name}: {value}")
+    return replace(types, report={**types.report, **made})
+
+
+def describe_types(types: TypeMatrix | None, file: Path | None) -> dict[str, Any]:
+    """What the types are and what they were made with, by their own report; `file`, where they were read from."""
+    if types is None:
+        return {}
+    told = {"types": file.name} if file else {}
+    told["granularity"] = types.report.get("granularity", "not recorded")
+    told["made with"] = types.report.get("made_with", "not recorded")
+    return {**told, **types.report.get("settings", {}), **count_steps(types)}
+
+
+def embedder(cache: Path | None, settings: TypeSettings) -> Callable[[pd.Series], NDArray[np.float32]]:
+    """What makes embeddings of texts, kept in a folder of `cache` if there is one."""
+    from macromicro.annotate.embed import embed_texts
+
+    folder = cache / "embeddings" if cache else None
+    return lambda texts: embed_texts(texts, cache=folder, **dict(settings.embed))
+
+
+def token_maker(name: str, samples: pd.DataFrame) -> tuple[Callable[[pd.Series], TokenizedTexts], str]:
+    """What tokenizes texts, and its unit in words. Parameters: as `subset.open_tokenizer`."""
+    from macromicro.annotate.tokens import tokenize
+    from macromicro.select.choose import open_tokenizer
+
+    loaded, unit = open_tokenizer(name, samples)
+    return lambda texts: tokenize(texts, loaded, unit="word" if loaded is None else "token"), unit

@@ -1,0 +1,155 @@
+"""What the commands of the command line write: samples and types (files or standard output), tables, cards."""
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from hashlib import file_digest
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pandas as pd
+
+from macromicro.annotate.types import TypeMatrix, save_types
+from macromicro.cli.settings import name_only
+from macromicro.corpus.readers import save_samples
+from macromicro.measure.comparison import as_json
+from macromicro.select.card import save_card
+from macromicro.study.layout import write_aside
+
+FILE_OPTIONS = ("", "--", "-o", "--output", "--card", "--types", "--cache")
+CARD_TAG = b"\n- macromicro\n"  # one of the tags in the metadata of every card
+
+
+def check_output(output: str, suffixes: Sequence[str], **others: str | Path | None) -> None:
+    """Refuse, before any work, an output of an unknown format, or one that would replace a file that is read.
+
+    Parameters: others, the files that are read, by what to call them; None or `-` for none.
+    Raises ValueError naming the formats, or which file would be lost.
+    """
+    if output == "-":
+        return
+    if Path(output).suffix not in suffixes:
+        raise ValueError(f"{output}: expected a name that ends in {', '.join(suffixes)}, or - for JSON lines to a pipe")
+    _check_place(Path(output), "output", others)
+
+
+def place_card(card: Path | None, output: str, **others: str | Path | None) -> Path | None:
+    """Where the card goes, None for nowhere: `card`, or else OUTPUT.card.md beside the output.
+
+    Parameters: others, as in `check_output`.
+    Raises ValueError if it would replace the output, a file that is read, or one that is no card of this package.
+    """
+    place = card or (None if output == "-" else Path(output).with_suffix(".card.md"))
+    if place is None:
+        return None
+    _check_place(place, "card", {**others, "output": output})
+    if place.exists() and CARD_TAG not in place.read_bytes():
+        raise ValueError(f"{place}: there is a file that is no card of macromicro; give the card another --card name")
+    return place
+
+
+def write_chosen(chosen: pd.DataFrame, output: str, card: Path | None, **about: Any) -> None:
+    """Write the chosen samples and their card: both, or on an error neither.
+
+    Parameters: card, where it goes, None for nowhere; about, further arguments of `card.save_card`.
+    """
+    if card is None:
+        write_samples(chosen, output)
+        return
+    with write_aside(card) as aside:
+        save_card(chosen, aside, data_file=output, **about)
+        write_samples(chosen, output)
+
+
+def write_samples(samples: pd.DataFrame, output: str) -> None:
+    """Write samples to a .jsonl or .parquet file, or as the lines of the former to standard output (`-`)."""
+    if output != "-":
+        save_samples(samples, output)
+        return
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "samples.jsonl"
+        save_samples(samples, file)
+        with file.open("rb") as lines:
+            shutil.copyfileobj(lines, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+
+
+def write_types(types: TypeMatrix, output: str) -> None:
+    """Write the type matrix (.npz), or a row per sample with its id and the names of its types."""
+    if output.endswith(".npz"):
+        save_types(types, output)
+        return
+    starts = types.matrix.indptr
+    names = [types.labels[types.matrix.indices[a:b]].tolist() for a, b in pairwise(starts)]
+    write_samples(pd.DataFrame({"id": types.ids, "types": names}), output)
+
+
+def write_table(table: pd.DataFrame, about: Mapping[str, Any], *, as_json_text: bool) -> None:
+    """Print a table of metrics and what is to be said about it, for people or as JSON."""
+    if as_json_text:
+        print(json.dumps(as_json(table, about), indent=1, sort_keys=True))
+        return
+    for name, value in about.items():
+        shown = ", ".join(f"{key} {_number(item)}" for key, item in value.items()) if isinstance(value, dict) else value
+        print(f"{name.replace('_', ' ')}: {_number(shown)}")
+    print()
+    print(table.to_string(index=False, float_format=lambda value: f"{value:,.4g}", na_rep="-"))
+
+
+def describe_origin(file: str) -> dict[str, str]:
+    """What to recognise the file by (a pipe has no digest), and the version of this package."""
+    about = {"macromicro": version("macromicro")}
+    if file == "-":
+        return about
+    with Path(file).open("rb") as data:
+        return {"sha256": file_digest(data, "sha256").hexdigest(), **about}
+
+
+def shown_command(arguments: Sequence[str]) -> str:
+    """The command as one would type it beside the files: files by their names, nothing of the machine.
+
+    Parameters: arguments of a command all of whose options take a value, as those of `select` do.
+    """
+    command, *words = arguments
+    shown, option = ["macromicro", command], ""
+    for word in words:
+        if option or not word.startswith("-") or word == "-":
+            shown.append(_shown_value(option, word))
+            option = ""
+        elif word.startswith("--") and "=" in word:
+            name, _, value = word.partition("=")
+            shown.append(f"{name}={_shown_value(name, value)}")
+        elif word.startswith("--") or len(word) == 2:
+            shown.append(word)
+            option = word
+        else:
+            shown.append(word[:2] + _shown_value(word[:2], word[2:]))
+    return shlex.join(shown)
+
+
+def _shown_value(option: str, value: str) -> str:
+    """The value of an option ('' for FILE) without folders of the machine and addresses of servers."""
+    if option in FILE_OPTIONS:
+        return Path(value).name
+    if option == "--set":
+        key, _, setting = value.partition("=")
+        return f"{key}=URL" if key == "tag_llm.base_url" else f"{key}={name_only(setting)}"
+    return name_only(value)
+
+
+def _number(value: Any) -> Any:
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def _check_place(place: Path, role: str, others: Mapping[str, str | Path | None]) -> None:
+    """Refuse a place that is a folder or one of the other files."""
+    if place.is_dir():
+        raise ValueError(f"{place}: the {role} must be a file, but this is a folder")
+    for name, other in others.items():
+        if other not in (None, "-") and Path(str(other)).resolve() == place.resolve():
+            raise ValueError(f"{place}: the {role} would replace the {name}")

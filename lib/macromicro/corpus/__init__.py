@@ -1,0 +1,1 @@
+"""Files, hub datasets and installed packages to samples: read, cleaned, split by id."""

@@ -1,0 +1,227 @@
+r"""Samples of any file, in one form: id, instruction, response, source, licence, and whatever else the file holds.
+
+Text is put in Unicode's composed form (NFC), with `\n` line ends and without white space around it, and is not changed
+otherwise. An id is taken from the file, or made of the content, so that it stays the same wherever the sample stands.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from macromicro.corpus.conversations import first_exchanges
+from macromicro.corpus.records import HALF_A_PAIR, MISSING, Records, arrow_records, is_text, is_unicode, read_records
+from macromicro.study.layout import write_aside
+
+COLUMNS = ("id", "instruction", "response", "source", "licence")
+PAIRS = (
+    ("instruction", "response"),
+    ("instruction", "output"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("prompt", "reference"),
+)
+CONVERSATIONS = ("messages", "conversations")
+ALSO_CALLED = {"licence": "license"}
+
+
+def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Samples of a .jsonl, .json, .csv or .parquet file, or of JSON lines from standard input (`-`), sorted by id.
+
+    Recognised are instruction/response, instruction/input/output (Alpaca; a non-empty input follows the instruction
+    after a blank line), prompt/completion, and conversations (`messages`, ShareGPT's `conversations`), of which the
+    first exchange is taken and a column n_turns added. Other columns are kept as they are; one that has a name of ours
+    but is something else (`columns` names another, or it is the input of a conversation) becomes `other_NAME`, so that
+    it is neither lost nor taken for ours when the samples are written and read again.
+
+    Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
+    Returns columns id, instruction, response, source, licence (text, never null), then the others. Source defaults to
+    the file's name, licence to ''. Samples with empty texts are still there; `corpus.clean_samples` drops them.
+    Raises FileNotFoundError, or ValueError that names file, line and what was expected.
+    """
+    source = "standard input" if str(path) == "-" else Path(path).name
+    return make_samples(read_records(path), source=source, columns=columns or {})
+
+
+def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str], revision: str | None = None) -> pd.DataFrame:
+    """Samples of a dataset of the Hugging Face hub (or of a local folder in its layout), as `read_samples` gives them.
+
+    Parameters: revision, commit, branch or tag of a dataset of the hub; None takes the newest.
+    Raises ValueError if the dataset or its split cannot be loaded.
+    """
+    from datasets import load_dataset
+
+    try:
+        table = load_dataset(path, split=split, revision=revision).with_format("arrow")[:]
+    except Exception as error:
+        raise ValueError(f"cannot load split {split!r} of dataset {path!r} from the hub: {error}") from error
+    return make_samples(arrow_records(table, f"{path} ({split})"), source=path, columns=columns)
+
+
+def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Samples of records; see `read_samples`. Parameters: source, where the records have none of their own."""
+    for ours, theirs in columns.items():
+        if theirs not in records.columns:
+            found = ", ".join(records.columns)
+            raise ValueError(f"{records.name}: no column {theirs!r} to take as {ours}; the file has: {found}")
+    if broken := [name for name in records.columns if not is_unicode(name)]:
+        raise ValueError(f"{records.name}: column name {broken[0]!r} {HALF_A_PAIR}")
+    texts, used = _instructions_and_responses(records, columns)
+    table = pd.DataFrame({name: normalise(values) for name, values in texts.items() if name != "n_turns"})
+    for name, default in (("source", source), ("licence", "")):
+        theirs = columns.get(name, name if name in records.columns else ALSO_CALLED.get(name, name))
+        used.add(theirs)
+        if theirs in records.columns:
+            values = records.texts(theirs, required=False).to_pandas().astype("str")
+            table[name] = values.where(values != "", default)
+        else:
+            table[name] = pd.Series(default, index=table.index, dtype="str")
+    used.add(columns.get("id", "id"))
+    table.insert(0, "id", _ids(records, columns.get("id", "id"), table))
+    if "n_turns" in texts:
+        table["n_turns"] = texts["n_turns"]
+    extras = [name for name in records.columns if name not in used]
+    others = {_other_name(name, [*table, "input"], extras): _column(records.columns[name]) for name in extras}
+    return pd.concat([table, _to_pandas(others)], axis=1).sort_values(
+        ["id", "source"], kind="stable", ignore_index=True
+    )
+
+
+def normalise(texts: pd.Series | pa.Array) -> pd.Series:
+    r"""Texts in NFC, with `\n` line ends and no white space around them.
+
+    >>> normalise(pd.Series([" e\u0301\r\n"])).tolist() == ["\u00e9"]
+    True
+    """
+    array = texts if isinstance(texts, pa.Array) else pa.array(texts, type=pa.large_string())
+    composed = pc.utf8_normalize(array, form="NFC")
+    lines = pc.replace_substring(pc.replace_substring(composed, "\r\n", "\n"), "\r", "\n")
+    return pc.utf8_trim_whitespace(lines).to_pandas().astype("str")
+
+
+def content_ids(samples: pd.DataFrame) -> list[str]:
+    """First 16 hex digits of sha256(instruction NUL response), one per sample."""
+    pairs = zip(samples["instruction"], samples["response"], strict=True)
+    return [hashlib.sha256(f"{instruction}\0{response}".encode()).hexdigest()[:16] for instruction, response in pairs]
+
+
+def save_samples(samples: pd.DataFrame, path: str | Path) -> None:
+    """Write samples as .parquet or .jsonl, whole or not at all.
+
+    JSON has no word for NaN and infinities: they become null in .jsonl.
+    Raises ValueError at another ending, and for a column of bytes in .jsonl.
+    """
+    path = Path(path)
+    if path.suffix not in {".parquet", ".jsonl"}:
+        raise ValueError(f"{path}: samples are written as .parquet or .jsonl, not {path.suffix!r}")
+    table = pa.Table.from_pandas(samples, preserve_index=False)
+    with write_aside(path) as aside:
+        if path.suffix == ".parquet":
+            pq.write_table(table, aside)
+            return
+        with aside.open("w", encoding="utf-8", newline="\n") as file:
+            for batch in table.to_batches(max_chunksize=10_000):
+                file.writelines(_json_line(row) for row in batch.to_pylist())
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    """One row as a line of JSON."""
+    plain = {name: _plain(value, name) for name, value in row.items()}
+    return f"{json.dumps(plain, ensure_ascii=False, allow_nan=False, default=str)}\n"
+
+
+def _plain(value: Any, column: str) -> Any:
+    """A value of a column that JSON can hold, at any depth; dates and the like are left to `str`."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, bytes):
+        raise ValueError(f"column {column!r} holds bytes, which JSON lines cannot: write .parquet")
+    if isinstance(value, list | tuple):
+        return [_plain(item, column) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item, column) for name, item in value.items()}
+    return value
+
+
+def _instructions_and_responses(records: Records, columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
+    """Instruction and response texts (and n_turns of conversations), and the columns that they used up."""
+    names = set(records.columns)
+    mapped = [(columns.get("instruction", ours), columns.get("response", theirs)) for ours, theirs in PAIRS]
+    pair = next((pair for pair in mapped if set(pair) <= names), None)
+    if pair:
+        folded = columns.get("input", "input")
+        instruction = records.texts(pair[0])
+        if folded in names:
+            instruction = _fold(instruction, records.texts(folded, required=False))
+        return {"instruction": instruction, "response": records.texts(pair[1])}, {*pair, folded}
+    chat = next((name for name in CONVERSATIONS if name in names), None)
+    if chat is None:
+        forms = "; ".join(" + ".join(form) for form in (*PAIRS, *((name,) for name in CONVERSATIONS)))
+        raise ValueError(
+            f"{records.name}: has columns {', '.join(records.columns)}; expected {forms}; or map `columns`"
+        )
+    return dict(first_exchanges(records, chat)), set()
+
+
+def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
+    """The instruction, and after a blank line what it is about, where there is something."""
+    given = pc.utf8_trim_whitespace(given)
+    both = pc.binary_join_element_wise(
+        pc.utf8_trim_whitespace(instruction), given, pa.scalar("\n\n", pa.large_string())
+    )
+    return pc.if_else(pc.equal(given, ""), instruction, both)
+
+
+def _ids(records: Records, column: str, samples: pd.DataFrame) -> list[str]:
+    """Ids of the file (text or whole numbers, each once), or made of the content."""
+    if column not in records.columns:
+        return content_ids(samples)
+    values = records.columns[column]
+    listed = values if isinstance(values, list) else values.to_pylist()
+    first: dict[str, int] = {}
+    for row, value in enumerate(listed):
+        if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
+            shown = "missing" if value is MISSING else repr(value)
+            raise ValueError(f"{records.place(row)}: {column!r} must be text or a whole number, but is {shown}")
+        if not is_unicode(str(value)):
+            raise ValueError(f"{records.place(row)}: {column!r} {HALF_A_PAIR}")
+        if str(value) in first:
+            raise ValueError(
+                f"{records.place(row)}: id {str(value)!r} is already that of {records.place(first[str(value)])}"
+            )
+        first[str(value)] = row
+    return list(first)
+
+
+def _other_name(name: str, ours: list[str], extras: list[str]) -> str:
+    """A name for a column that is only carried along, which is none of ours."""
+    taken = {*ours, *extras} if name in ours else set()
+    while name in taken:
+        name = f"other_{name}"
+    return name
+
+
+def _column(values: list[Any] | pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column that is only carried along; values of mixed types as JSON text."""
+    if not isinstance(values, list):
+        return values
+    present = [None if value is MISSING else value for value in values]
+    try:
+        array = pa.array(present)
+        if "struct<>" not in str(array.type):
+            return pa.chunked_array([array])
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        pass
+    return pa.chunked_array([pa.array([json.dumps(value) for value in present])])
+
+
+def _to_pandas(columns: dict[str, pa.ChunkedArray]) -> pd.DataFrame:
+    """Text as pandas text, everything else as it is in Arrow, so that whole numbers and nulls stay what they are."""
+    return pa.table(columns).to_pandas(types_mapper=lambda kind: None if is_text(kind) else pd.ArrowDtype(kind))

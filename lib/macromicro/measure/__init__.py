@@ -1,0 +1,1 @@
+"""How diverse a set of texts is."""

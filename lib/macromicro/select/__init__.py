@@ -1,0 +1,1 @@
+"""Types to datasets: the peel, the even draw, and their rivals."""

@@ -1,0 +1,107 @@
+"""What selected datasets hold: which types they cover, how diverse and how long they are."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+from tqdm import tqdm
+
+from macromicro.annotate.tokens import TokenizedTexts
+from macromicro.annotate.types import TypeMatrix
+from macromicro.measure.embedding_diversity import novelsum, vendi_score
+from macromicro.measure.metrics import METRICS, measure, take
+from macromicro.select.select import count_types, evenness
+
+Embed = Callable[[pd.Series, str], NDArray[np.float32]]
+Tokenize = Callable[[pd.Series], TokenizedTexts]
+PARTS = ("instruction", "response")
+
+
+def align_samples(samples: pd.DataFrame, types: TypeMatrix) -> pd.DataFrame:
+    """The samples in the order of the rows of a type matrix: id, instruction, response.
+
+    Raises ValueError naming an id if the two do not hold the same samples.
+    """
+    table = samples[["id", *PARTS]].sort_values("id", ignore_index=True)
+    strangers = sorted(set(table["id"]) ^ set(types.ids)) if len(table) != types.n_samples else []
+    if strangers or (table["id"].to_numpy(dtype=object) != types.ids).any():
+        first = strangers[0] if strangers else table["id"][table["id"].to_numpy(dtype=object) != types.ids].iloc[0]
+        raise ValueError(f"samples and types must have the same ids, but {first!r} is in one of them only")
+    return table
+
+
+def measure_datasets(
+    samples: pd.DataFrame, rows: Mapping[str, ArrayLike], *, tokenize: Tokenize, embed: Embed
+) -> pd.DataFrame:
+    """The seven metrics of every dataset for both parts: dataset, part and a column per metric.
+
+    Parameters: samples, with instruction and response; rows, the sample rows of each dataset; tokenize, what makes
+    tokens of all texts of a part; embed, what makes embeddings of texts and the name of their part.
+    Raises ValueError as `metrics.measure`.
+    """
+    records = []
+    for part in PARTS:
+        texts = samples[part]
+        tokens, embeddings = tokenize(texts), embed(texts, part)
+        for name, chosen in tqdm(rows.items(), desc=f"metrics of the {part}s"):
+            chosen = np.asarray(chosen)
+            values = measure(texts.iloc[chosen].tolist(), take(tokens, chosen), embeddings[chosen])
+            records.append({"dataset": name, "part": part, **values})
+    return pd.DataFrame(records, columns=["dataset", "part", *METRICS])
+
+
+def measure_spread(samples: pd.DataFrame, rows: Mapping[str, ArrayLike], *, embed: Embed) -> pd.DataFrame:
+    """Vendi score and NovelSum of every dataset for both parts: dataset, part, Vendi, NovelSum.
+
+    NovelSum takes its density from all samples, and is missing (NaN) where these or the dataset have too few different
+    texts. Parameters: as `measure_datasets`.
+    """
+    records = []
+    for part in PARTS:
+        embeddings = embed(samples[part], part)
+        for name, chosen in tqdm(rows.items(), desc=f"spread of the {part}s"):
+            points = embeddings[np.asarray(chosen)]
+            records.append((name, part, vendi_score(points), _novelsum_or_nan(points, embeddings)))
+    return pd.DataFrame(records, columns=["dataset", "part", "Vendi", "NovelSum"])
+
+
+def _novelsum_or_nan(points: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    try:
+        return novelsum(points, reference)
+    except ValueError:  # fewer different texts than neighbours: no density
+        return float("nan")
+
+
+def add_lengths(levels: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
+    """The table of datasets with the mean length of either part in tokens: instruction_tokens, response_tokens."""
+    lengths = metrics.set_index(["part", "dataset"])["SL"]
+    columns = {f"{part}_tokens": levels["dataset"].map(lengths[part]) for part in PARTS}
+    return levels.assign(**columns)
+
+
+def compare_coverage(types: TypeMatrix, rows: Mapping[str, ArrayLike]) -> pd.DataFrame:
+    """What each way of choosing covers: choice, types, percent of the corpus' types, evenness, types per sample."""
+    n_present = int(np.count_nonzero(types.samples_per_type))
+    records = []
+    for name, chosen in rows.items():
+        counts = count_types(types, chosen)
+        n_covered = int(np.count_nonzero(counts))
+        records.append(
+            (name, n_covered, 100 * n_covered / n_present, evenness(counts), counts.sum() / len(np.asarray(chosen)))
+        )
+    return pd.DataFrame(records, columns=["choice", "types", "percent", "evenness", "types_per_sample"])
+
+
+def show_samples(samples: pd.DataFrame, rows: ArrayLike, *, n: int, width: int) -> pd.DataFrame:
+    """Instruction and response of `n` of the samples of a dataset, spread over its ids, cut to `width` characters."""
+    rows = np.asarray(rows)
+    places = np.unique(np.linspace(0, len(rows) - 1, n).round().astype(int))
+    shown = samples.iloc[rows[places]][list(PARTS)]
+    return shown.map(lambda text: _shorten(text, width)).reset_index(drop=True)
+
+
+def _shorten(text: str, width: int) -> str:
+    """The text on one line, cut with an ellipsis where it is longer than `width`."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

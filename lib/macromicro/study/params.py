@@ -1,0 +1,127 @@
+"""Presets: YAML files of `params/`, read into the validated settings of a study before anything runs.
+
+`extends: NAME` takes everything from another preset and overrides the rest.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from macromicro.study.layout import find_root
+from macromicro.study.settings import Study
+
+
+def load(preset: str | Path, *, corpus: str | None = None) -> Study:
+    """Settings of a preset, by name (`smoke`) or path (`params/smoke.yaml`, `outputs/smoke/params.yaml`).
+
+    Parameters: corpus, a corpus file that replaces `corpus.path` (and makes the source `file`).
+    Raises FileNotFoundError if the preset is not there, ValueError naming file, key, value and rule if it is not valid.
+    """
+    path = preset_path(preset)
+    settings = _read(path)
+    if corpus:
+        settings.setdefault("corpus", {}).update(source="file", path=str(corpus), packages=[])
+    try:
+        study = Study.model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(_explain(path, error)) from None
+    _check_corpus_file(study, path)
+    return study
+
+
+def dump(study: Study) -> str:
+    """The settings as a complete preset in YAML, such that loading it gives the same study."""
+    return yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def preset_path(preset: str | Path) -> Path:
+    """File of a preset given by name or path. Raises FileNotFoundError that lists the known names."""
+    folder = find_root() / "params"
+    if str(preset).endswith((".yaml", ".yml")):
+        for candidate in (Path(preset), find_root() / preset):
+            if candidate.is_file():
+                return candidate
+    elif (folder / f"{preset}.yaml").is_file():
+        return folder / f"{preset}.yaml"
+    known = ", ".join(sorted(path.stem for path in folder.glob("*.yaml")))
+    raise FileNotFoundError(f"no preset {str(preset)!r}: give a YAML file or one of {known}")
+
+
+def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Settings of a YAML file, on top of those of the preset it extends."""
+    if path in seen:
+        raise ValueError(f"{path}: extends goes in a circle: {' -> '.join(p.stem for p in (*seen, path))}")
+    try:
+        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(settings, dict):
+        raise ValueError(f"{path}: a preset must be a mapping of sections, not {type(settings).__name__}")
+    parent = settings.pop("extends", None)
+    if parent is None:
+        return settings
+    return _merge(_read(preset_path(parent), (*seen, path)), settings)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, section by section."""
+    merged = dict(below)
+    for key, value in above.items():
+        both = isinstance(value, dict) and isinstance(below.get(key), dict)
+        merged[key] = _merge(below[key], value) if both else value
+    return merged
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, where PyYAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=deep) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"key {key!r} is given twice ({node.start_mark})")
+        return super().construct_mapping(node, deep)
+
+
+def _explain(path: Path, error: ValidationError) -> str:
+    """One line per mistake: file, key, value and rule."""
+    lines = []
+    for mistake in error.errors():
+        key = ".".join(str(step) for step in mistake["loc"]) or "(whole file)"
+        rule = mistake["msg"].removeprefix("Value error, ")
+        known = "; no such setting" if mistake["type"] == "extra_forbidden" else ""
+        shown = "" if isinstance(mistake["input"], dict) else f" (given: {mistake['input']!r})"
+        lines.append(f"{path}: {key}: {rule}{known}{shown}")
+    return "\n".join(lines)
+
+
+def _check_corpus_file(study: Study, path: Path) -> None:
+    """Refuse a corpus file that is not there, or that has fewer rows than a dataset needs."""
+    corpus = study.corpus
+    if corpus.source != "file":
+        return
+    if not corpus.path:
+        raise ValueError(f"{path}: corpus.path: source='file' needs a file; give CORPUS=... to make, or set it here")
+    file = Path(corpus.path)
+    if not file.is_absolute():
+        file = find_root() / file
+    if not file.is_file():
+        raise ValueError(f"{path}: corpus.path: no such file: {corpus.path!r}")
+    n_rows = _most_rows(file)
+    for size in study.select.sizes:
+        if n_rows is not None and size > n_rows:
+            raise ValueError(f"{path}: select.sizes: size={size} must be at most the {n_rows} rows of {corpus.path}")
+
+
+def _most_rows(file: Path) -> int | None:
+    """Upper bound on the rows of a corpus file, read cheaply; None where only parsing would tell."""
+    if file.suffix == ".parquet":
+        import pyarrow.parquet
+
+        return pyarrow.parquet.read_metadata(file).num_rows
+    if file.suffix in {".jsonl", ".csv"}:
+        with file.open("rb") as lines:
+            return sum(1 for _ in lines)
+    return None

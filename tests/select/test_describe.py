@@ -1,0 +1,88 @@
+import numpy as np
+import pandas as pd
+import pytest
+from macromicro.annotate.tokens import tokenize
+from macromicro.annotate.types import build_types
+from macromicro.measure.embedding_diversity import novelsum, vendi_score
+from macromicro.measure.metrics import METRICS, measure
+from macromicro.select.describe import (
+    add_lengths,
+    align_samples,
+    compare_coverage,
+    measure_datasets,
+    measure_spread,
+    show_samples,
+)
+
+SAMPLES = pd.DataFrame(
+    {
+        "id": ["a", "b", "c", "d"],
+        "instruction": ["say one", "say two", "count to three please", "add one and one"],
+        "response": ["one", "two", "one two\nthree", "one and one is two"],
+    }
+)
+TYPES = build_types(["a", "b", "c", "d"], [0, 1, 2, 2, 3, 3], [0, 1, 0, 1, 0, 2], ["x", "y", "z", "never"], report={})
+
+
+def in_words(texts):
+    return tokenize(texts, None, unit="word")
+
+
+def embedded(texts, part="response"):
+    return np.array([[len(text), 1.0, text.count("o")] for text in texts], dtype=np.float32)
+
+
+def test_metrics_of_a_dataset_are_those_of_its_texts():
+    rows = {"first": np.array([0, 2, 3]), "second": [1, 2]}
+    metrics = measure_datasets(SAMPLES, rows, tokenize=in_words, embed=embedded)
+    assert metrics.columns.tolist() == ["dataset", "part", *METRICS]
+    assert metrics[["part", "dataset"]].to_numpy().tolist() == [
+        ["instruction", "first"],
+        ["instruction", "second"],
+        ["response", "first"],
+        ["response", "second"],
+    ]
+    texts = ["one", "one two\nthree", "one and one is two"]
+    expected = measure(texts, in_words(texts), embedded(texts))
+    assert metrics.loc[2, list(METRICS)].to_dict() == pytest.approx(expected)
+    levels = add_lengths(pd.DataFrame({"dataset": ["second", "first"]}), metrics)
+    assert levels["instruction_tokens"].tolist() == [3, 10 / 3]
+    assert levels["response_tokens"].tolist() == [2, 3]
+
+
+def test_vendi_and_novelsum_of_a_dataset_are_those_of_its_texts():
+    points = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    samples = pd.DataFrame({"instruction": ["same"] * 30, "response": [str(row) for row in range(30)]})
+
+    def embed(texts, part):
+        return points if part == "response" else np.ones((30, 4), dtype=np.float32)
+
+    found = measure_spread(samples, {"a": [0, 1, 2], "b": np.arange(12)}, embed=embed).set_index(["part", "dataset"])
+    assert found.loc[("response", "b"), "Vendi"] == pytest.approx(vendi_score(points[:12]))
+    assert found.loc[("response", "a"), "NovelSum"] == pytest.approx(novelsum(points[:3], points))
+    assert found.loc["instruction", "Vendi"].tolist() == pytest.approx([1, 1])
+    assert found.loc["instruction", "NovelSum"].isna().all()
+
+
+def test_coverage_by_hand():
+    table = compare_coverage(TYPES, {"even": [0, 1], "all": [0, 1, 2, 3]})
+    assert table["types"].tolist() == [2, 3]
+    assert table["percent"].tolist() == pytest.approx([200 / 3, 100])  # no sample carries the fourth type
+    assert table["evenness"][0] == pytest.approx(1)
+    assert table["types_per_sample"].tolist() == [1, 1.5]
+
+
+def test_samples_are_brought_into_the_order_of_the_types():
+    shuffled = SAMPLES.iloc[[2, 0, 3, 1]].assign(licence="CC0")
+    assert align_samples(shuffled, TYPES).equals(SAMPLES)
+    with pytest.raises(ValueError, match="'d' is in one of them only"):
+        align_samples(SAMPLES.iloc[:3], TYPES)
+    with pytest.raises(ValueError, match="'e' is in one of them only"):
+        align_samples(SAMPLES.assign(id=["a", "b", "c", "e"]), TYPES)
+
+
+def test_shown_samples_are_short_and_on_one_line():
+    shown = show_samples(SAMPLES, [0, 2, 3], n=2, width=9)
+    assert shown["instruction"].tolist() == ["say one", "add one …"]
+    assert shown["response"].tolist() == ["one", "one and …"]
+    assert show_samples(SAMPLES, [2], n=5, width=20)["response"].tolist() == ["one two three"]
