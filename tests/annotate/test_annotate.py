@@ -10,7 +10,7 @@ from macromicro.annotate import annotate as module
 from macromicro.annotate.annotate import annotate, list_drops, list_top_types, summarise
 from macromicro.annotate.types import load_types, save_types
 from macromicro.plots.types import plot_annotation, plot_types_per_text
-from macromicro.study.settings import EmbedParams, TagLlmParams, TagsParams, TokensParams, TopicsParams, TypesParams
+from macromicro.study.sections import EmbedParams, TagLlmParams, TagsParams, TokensParams, TopicsParams, TypesParams
 
 mpl.use("agg")
 

@@ -15,7 +15,8 @@ from macromicro.annotate.types import TypeMatrix, save_types
 from macromicro.book import book, pages, summary
 from macromicro.study import params, provenance
 from macromicro.study.layout import Layout
-from macromicro.study.settings import Part, Study
+from macromicro.study.sections import Part
+from macromicro.study.settings import Study
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from scipy import sparse
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.corpus.corpus import clean_samples, load_corpus, normal_form, places, save_report, split_samples
 from macromicro.corpus.readers import COLUMNS
-from macromicro.study.settings import CorpusParams
+from macromicro.study.sections import CorpusParams
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "corpus.parquet"
 

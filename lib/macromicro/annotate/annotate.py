@@ -17,7 +17,7 @@ from macromicro.annotate.tags import annotate_tags
 from macromicro.annotate.tokens import band_types, count_curve, count_tokens
 from macromicro.annotate.topics import annotate_topics, map_topics, topics_agree_with
 from macromicro.annotate.types import TypeMatrix, apply_untyped
-from macromicro.study.settings import Granularity, Part
+from macromicro.study.sections import Granularity, Part
 
 MAP_POINTS = 4000
 

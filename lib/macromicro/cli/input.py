@@ -18,7 +18,7 @@ from macromicro.cli.settings import TypeSettings, list_settings, name_only
 from macromicro.corpus.corpus import clean_samples
 from macromicro.corpus.readers import make_samples
 from macromicro.corpus.records import read_records
-from macromicro.study.settings import Granularity, Part
+from macromicro.study.sections import Granularity, Part
 
 COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
 

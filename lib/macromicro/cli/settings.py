@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from macromicro.study.settings import (
+from macromicro.study.sections import (
     EmbedParams,
     Granularity,
     Section,

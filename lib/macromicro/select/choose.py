@@ -15,7 +15,7 @@ from macromicro.annotate.tokens import annotate_tokens, tokenize
 from macromicro.annotate.types import TypeMatrix, apply_untyped
 from macromicro.select.rivals import cover_most, locate_facilities, spread_out, take_longest
 from macromicro.select.select import count_types, draw_baseline, evenness, select_datasets
-from macromicro.study.settings import Granularity, Part
+from macromicro.study.sections import Granularity, Part
 
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
 Embed = Callable[[pd.Series], NDArray[np.float32]]

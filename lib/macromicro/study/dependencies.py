@@ -1,19 +1,49 @@
-"""What the result of a notebook depends on, read from its source.
+"""What the result of a notebook depends on, read from its source: library modules, parameters, settings.
 
-The Snakefile asks, so that a changed module or setting reruns the stages that use it and no others, and nobody has to
-keep a list by hand.
+Nobody has to keep a list by hand, and a comment or a docstring of the library is not code: changing one recomputes
+nothing.
 """
 
 import ast
+import hashlib
 import re
+from collections.abc import Iterable
+from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
 
 import nbformat
 
+from macromicro.study.layout import find_root
+
 PACKAGE = "macromicro"
 LIBRARY = Path(__file__).parents[1]
-COMMON = ("seed", "study", "out", "strategies", "datasets", "baselines")
+NO_RESULT = (f"{PACKAGE}.study.", f"{PACKAGE}.graph.")
+"""Rooms that say where files lie and which settings there are: they decide what is computed, and not what comes out."""
+RESULT = frozenset({f"{PACKAGE}.study.compute"})
+
+
+def notebook_path(stage: str) -> Path:
+    """The notebook of a stage, such as `3_annotate`. Raises FileNotFoundError that lists the stages."""
+    folder = find_root() / "notebooks"
+    path = folder / f"{stage}.ipynb"
+    if not path.is_file():
+        raise FileNotFoundError(f"no notebook {stage!r}: there are {', '.join(sorted(p.stem for p in folder.glob('*.ipynb')))}")
+    return path
+
+
+@cache
+def code_of(notebook: Path) -> dict[str, str]:
+    """Hashes of the notebook and of every library module that it imports, by path in the repository."""
+    cells = [f"{cell.cell_type}\0{cell.source}" for cell in _read(notebook).cells]
+    own = hashlib.sha256("\0".join(cells).encode()).hexdigest()
+    return {f"notebooks/{notebook.name}": own, **module_code_of(notebook)}
+
+
+@cache
+def module_code_of(notebook: Path) -> dict[str, str]:
+    """Hashes of every library module that a notebook imports, by path in the repository."""
+    return {f"lib/{PACKAGE}/{path.relative_to(LIBRARY).as_posix()}": _code_hash(path) for path in modules_of(notebook)}
 
 
 def modules_of(notebook: Path) -> list[Path]:
@@ -25,18 +55,12 @@ def modules_of(notebook: Path) -> list[Path]:
         if name not in found:
             found.add(name)
             waiting |= _imported_by_module(name)
-    return sorted(_file(name) for name in found)
+    return sorted(_file(name) for name in found if not name.startswith(NO_RESULT) or name in RESULT)
 
 
-def sections_of(notebook: Path) -> list[str]:
-    """Names of the settings that a notebook reads as `study.<name>`, sorted.
-
-    The grid (`select`) counts where the notebook goes through `study.strategies`, `study.datasets` or
-    `study.baselines`.
-    """
-    names = set(re.findall(r"\bstudy\.(\w+)", _code(notebook)))
-    grid = {"select"} if names & {"strategies", "datasets", "baselines"} else set()
-    return sorted((names - set(COMMON)) | grid | (names & {"seed"}))
+def sections_of(notebook: Path) -> set[str]:
+    """Names of the settings that a notebook reads as `study.<name>` or `strategy.<name>`."""
+    return set(re.findall(r"\b(?:study|strategy)\.(\w+)", _code(notebook)))
 
 
 def coordinates_of(notebook: Path) -> list[str]:
@@ -51,6 +75,15 @@ def coordinates_of(notebook: Path) -> list[str]:
     return [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
 
 
+def closest(name: str, known: Iterable[str]) -> str:
+    """The known name that is spelled most like a given one.
+
+    >>> closest("tokens.lo", ["tokens.low", "tags.min_count"])
+    'tokens.low'
+    """
+    return max(known, key=lambda candidate: SequenceMatcher(None, name, candidate).ratio(), default="none")
+
+
 def _read(notebook: Path) -> nbformat.NotebookNode:
     return nbformat.read(notebook, as_version=4)
 
@@ -59,6 +92,16 @@ def _code(notebook: Path) -> str:
     """All code cells as one module, without IPython magics."""
     cells = [cell.source for cell in _read(notebook).cells if cell.cell_type == "code"]
     return "\n".join(line for cell in cells for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
+
+
+@cache
+def _code_hash(path: Path) -> str:
+    """Hash of what a module does: of its syntax tree, without comments and docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 @cache

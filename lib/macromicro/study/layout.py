@@ -104,45 +104,53 @@ class Layout:
         return self.root / "results"
 
     def types(self, strategy: str) -> Path:
-        """The type matrix of a strategy such as `response-micro`."""
+        """The type matrix of a strategy."""
         return self.root / "types" / f"{strategy}.npz"
 
     def dataset(self, strategy: str, dataset: str) -> Path:
         """One selected dataset: id, instruction, response."""
         return self.root / "datasets" / strategy / f"{dataset}.parquet"
 
-    def levels(self, strategy: str) -> Path:
-        """A row per dataset of the strategy: size, level, seed, k, pool size, coverage, evenness, lengths."""
-        return self.root / "datasets" / strategy / "levels.parquet"
+    def levels(self, strategy: str, seed: int) -> Path:
+        """A row per dataset of a strategy and seed: size, level, k, pool size, coverage, evenness, lengths."""
+        return self.root / "datasets" / strategy / f"levels-s{seed}.parquet"
 
-    def metrics(self, strategy: str) -> Path:
-        """The diversity metrics of every dataset of the strategy, for both parts."""
-        return self.root / "datasets" / strategy / "metrics.parquet"
+    def metrics(self, strategy: str, seed: int) -> Path:
+        """The diversity metrics of every dataset of a strategy and seed, for both parts."""
+        return self.root / "datasets" / strategy / f"metrics-s{seed}.parquet"
 
     def model(self, strategy: str, dataset: str) -> Path:
         """The model fine-tuned on a dataset: a full checkpoint or a LoRA adapter."""
         return self.root / "models" / strategy / dataset
 
-    def answers(self, strategy: str) -> Path:
-        """Answers of all models of a strategy, and the likelihood of the references."""
-        return self.root / "answers" / f"{strategy}.parquet"
+    def answers(self, strategy: str, dataset: str) -> Path:
+        """Answers of one model, and the likelihood of the references."""
+        return self.root / "answers" / strategy / f"{dataset}.parquet"
 
-    def verdicts(self, strategy: str) -> Path:
-        """One verdict per model and prompt, against the baseline."""
-        return self.root / "verdicts" / f"{strategy}.parquet"
+    def verdicts(self, strategy: str, seed: int) -> Path:
+        """One verdict per model and prompt, against the baseline of the seed."""
+        return self.root / "verdicts" / strategy / f"verdicts-s{seed}.parquet"
 
-    def scores(self, strategy: str) -> Path:
-        """One score with interval per model."""
-        return self.root / "verdicts" / f"{strategy}-scores.parquet"
+    def scores(self, strategy: str, seed: int) -> Path:
+        """One score with interval per model of a strategy and seed."""
+        return self.root / "verdicts" / strategy / f"scores-s{seed}.parquet"
 
     def notebook(self, stage: str, cell: str = "") -> Path:
         """The executed notebook of a stage, or of one cell of its grid."""
         return self.root / "notebooks" / stage / f"{cell or stage}.ipynb"
 
     def log(self, stage: str, cell: str = "") -> Path:
-        """The notebook while it runs, and after it failed."""
+        """The notebook while it runs, and after it failed; what it printed is beside it, `.txt` appended."""
         return self.root / "logs" / stage / f"{cell or stage}.ipynb"
 
     def manifest(self, stage: str, cell: str = "") -> Path:
-        """Provenance of a stage or cell (JSON)."""
+        """What a cell was computed from, with what, and what it made (JSON)."""
         return self.root / "manifests" / stage / f"{cell or stage}.json"
+
+    def stamp(self, stage: str, cell: str = "") -> Path:
+        """An empty file that is there while the manifest of a cell holds; the graph goes by it."""
+        return self.root / "stamps" / stage / (cell or stage)
+
+    def attempt(self, name: str) -> "Layout":
+        """Where a notebook that is run by hand writes; it reads from the study."""
+        return Layout(self.root / "tries" / name)

@@ -3,32 +3,63 @@
 `extends: NAME` takes everything from another preset and overrides the rest.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from macromicro.study.dependencies import closest
 from macromicro.study.layout import find_root
+from macromicro.study.sections import Section
 from macromicro.study.settings import Study
 
+SECTIONS: dict[str, type[Section]] = {
+    name: field.annotation
+    for name, field in Study.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+}
+"""The sections of a study's settings by name."""
 
-def load(preset: str | Path, *, corpus: str | None = None) -> Study:
+
+def load(preset: str | Path, *, corpus: str | None = None, changes: Mapping[str, Any] | None = None) -> Study:
     """Settings of a preset, by name (`smoke`) or path (`params/smoke.yaml`, `outputs/smoke/params.yaml`).
 
-    Parameters: corpus, a corpus file that replaces `corpus.path` (and makes the source `file`).
+    Parameters: corpus, a corpus file that replaces `corpus.path` (and makes the source `file`); changes, values of
+    single settings by dotted name, such as `{"tokens.low": 20}`.
     Raises FileNotFoundError if the preset is not there, ValueError naming file, key, value and rule if it is not valid.
     """
     path = preset_path(preset)
     settings = _read(path)
+    if isinstance(settings.get("strategies"), dict):  # null takes an inherited strategy away
+        settings["strategies"] = {name: given for name, given in settings["strategies"].items() if given is not None}
     if corpus:
         settings.setdefault("corpus", {}).update(source="file", path=str(corpus), packages=[])
+    if changes:
+        settings = change(settings, changes)
     try:
         study = Study.model_validate(settings)
     except ValidationError as error:
         raise ValueError(_explain(path, error)) from None
     _check_corpus_file(study, path)
     return study
+
+
+def change(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with other values for some, by dotted name: `section.key`, or `strategies.NAME.section.key`.
+
+    Raises ValueError, with the nearest known name, if there is no such setting.
+    """
+    known = [f"{name}.{key}" for name, section in SECTIONS.items() for key in section.model_fields] + ["seed"]
+    for name, value in changes.items():
+        steps = name.split(".")
+        if name not in known and steps[0] != "strategies":
+            raise ValueError(f"no setting {name!r}; the nearest is {closest(name, known)!r}")
+        for step in reversed(steps):
+            value = {step: value}
+        settings = _merge(settings, value)
+    return settings
 
 
 def dump(study: Study) -> str:

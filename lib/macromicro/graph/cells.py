@@ -1,0 +1,208 @@
+"""The cells of a study: for every notebook and coordinate what it reads, from which files, and what it makes.
+
+A cell is one execution of one notebook. Its settings are those that it reads and no others, so that a change recomputes
+what depends on it and nothing else. Fine-tuning and answering do several models in one cell; each of these is a cell
+of its own among the cell's `members`, and is computed only if it is not done.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from macromicro.study.layout import find_root
+from macromicro.study.settings import SECTIONS_OF, Dataset, Strategy, Study
+
+STAGES = (
+    *("1_corpus", "0_base_model", "2_respond", "3_annotate", "4_baseline", "4_select", "5_finetune", "6_answer"),
+    *("7_judge", "8_analyse"),
+)
+"""Notebooks in the order in which data passes through them."""
+
+HOW_TO_REACH = ("base_url", "n_workers", "max_retries", "timeout")
+"""Settings of `tag_llm` that say how a server is reached and not what it replies."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One execution of a notebook (or, as a member, one model within it).
+
+    Attributes
+    ----------
+    stage : the notebook's name, such as `3_annotate`.
+    name : the cell among those of its stage, such as `response-micro/s0`; empty where the stage has one.
+    parameters : what the notebook is given besides the preset.
+    settings : what it reads of the settings, as values that JSON can hold.
+    inputs, outputs : files and folders.
+    members : the models that it computes, each a cell.
+    """
+
+    stage: str
+    name: str
+    parameters: dict[str, Any]
+    settings: dict[str, Any]
+    inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...]
+    members: tuple["Cell", ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Stage and name, unique within a study."""
+        return f"{self.stage}/{self.name or self.stage}"
+
+
+def list_cells(study: Study) -> dict[str, Cell]:
+    """All cells of a study by id, each after those whose outputs it reads."""
+    made = [_corpus(study), _base_model(study), _respond(study), *_annotations(study), *_selections(study)]
+    for strategy in study.all_strategies:
+        for seed in strategy.select.seeds:
+            made += list(_models(study, strategy, seed))
+    made += [_judge(study, study.strategy(name), seed) for name, seed in _judged(study)]
+    made.append(_analyse(study))
+    order = {stage: place for place, stage in enumerate(STAGES)}
+    return {cell.id: cell for cell in sorted(made, key=lambda cell: order[cell.stage])}
+
+
+def makers(cells: dict[str, Cell]) -> dict[Path, Cell]:
+    """The cell (or member) that makes each file."""
+    every = [part for cell in cells.values() for part in (*cell.members, cell)]
+    return {path: cell for cell in reversed(every) for path in cell.outputs}
+
+
+def cells_before(cell: Cell, cells: dict[str, Cell]) -> list[Cell]:
+    """The cells whose outputs a cell reads, in order and each once."""
+    made = {path: other for other in cells.values() for path in other.outputs}
+    return list({made[path].id: made[path] for path in cell.inputs if path in made}.values())
+
+
+def _section(study: Study, *names: str) -> dict[str, Any]:
+    return {name: study.model_dump(mode="json")[name] for name in names}
+
+
+def _corpus(study: Study) -> Cell:
+    out, corpus = study.out, study.corpus
+    settings = _section(study, "corpus", "seed")
+    settings["corpus"]["path"] = Path(corpus.path).name if corpus.source == "file" and corpus.path else corpus.path
+    outputs = (out.samples, out.held_out, out.prompts, out.corpus_report)
+    return Cell("1_corpus", "", {}, settings, tuple(_corpus_files(study)), outputs)
+
+
+def _corpus_files(study: Study) -> Iterator[Path]:
+    """The corpus file and the evaluation file beside it, or the pins of the packages that are read."""
+    corpus, root = study.corpus, find_root()
+    if corpus.source == "file":
+        path = root / str(corpus.path)
+        beside = path.parent / (corpus.eval_file or "")
+        yield from [path, beside] if beside.is_file() else [path]
+    elif corpus.source == "pydocs" and (root / "requirements.lock").is_file():
+        yield root / "requirements.lock"
+
+
+def _base_model(study: Study) -> Cell:
+    out, source = study.out, study.base_model.source
+    inputs = [out.held_out] if source == "tiny-llama" else []
+    local = find_root() / source / "config.json"
+    inputs += [local] if local.is_file() else []
+    return Cell("0_base_model", "", {}, _section(study, "base_model", "seed"), tuple(inputs), (out.base_model,))
+
+
+def _respond(study: Study) -> Cell:
+    return Cell("2_respond", "", {}, _section(study, "respond"), (study.out.samples,), (study.out.responded,))
+
+
+def _annotations(study: Study) -> Iterator[Cell]:
+    for strategy in study.all_strategies:
+        if strategy.granularity is None:
+            continue
+        sections = [*SECTIONS_OF[strategy.granularity], "types"]
+        if study.types.untyped == "nearest" and "embed" not in sections:
+            sections.append("embed")
+        own = {"part": strategy.part, "granularity": strategy.granularity}
+        settings = {**_section(study, *sections, "seed"), **own, **_resolved(strategy, sections)}
+        if strategy.granularity == "meso" and strategy.tags.tagger == "llm":
+            asked = study.tag_llm.model_dump(mode="json")
+            settings["tag_llm"] = {key: value for key, value in asked.items() if key not in HOW_TO_REACH}
+        tokens = strategy.tokens
+        by_base_model = strategy.granularity == "micro" and tokens.unit == "token" and tokens.tokenizer is None
+        inputs = (study.out.responded, *([study.out.base_model] if by_base_model else []))
+        given = {"strategy": strategy.name}
+        yield Cell("3_annotate", strategy.name, given, settings, inputs, (study.out.types(strategy.name),))
+
+
+def _resolved(strategy: Strategy, sections: list[str]) -> dict[str, Any]:
+    """The sections that a strategy may set for itself, as it has them."""
+    return {name: value for name, value in strategy.model_dump(mode="json").items() if name in sections}
+
+
+def _selections(study: Study) -> Iterator[Cell]:
+    out = study.out
+    for strategy in study.all_strategies:
+        own = strategy.model_dump(mode="json", include={"part", "granularity", "method", "select"})
+        own["select"].pop("seeds")
+        typed = [out.types(strategy.name)] if strategy.granularity else []
+        for seed in strategy.select.seeds:
+            datasets = [out.dataset(strategy.name, dataset.name) for dataset in strategy.datasets(seed)]
+            tables = [out.levels(strategy.name, seed), out.metrics(strategy.name, seed)]
+            yield Cell(
+                "4_select" if strategy.has_levels else "4_baseline",
+                f"{strategy.name}/s{seed}",
+                {"strategy": strategy.name, "seed": seed},
+                {**_section(study, "seed", "embed"), **own},
+                (out.responded, out.base_model, *typed),
+                (*datasets, *tables),
+            )
+
+
+def _models(study: Study, strategy: Strategy, seed: int) -> Iterator[Cell]:
+    """Fine-tuning and answering of the datasets of a strategy and seed, so many models in a cell."""
+    datasets, n = strategy.datasets(seed), study.finetune.models_per_job
+    batches = [datasets[start : start + n] for start in range(0, len(datasets), n)]
+    for place, batch in enumerate(batches):
+        name = f"{strategy.name}/s{seed}" if len(batches) == 1 else f"{strategy.name}/s{seed}-{place + 1}"
+        for stage, member in (("5_finetune", _model), ("6_answer", _answers)):
+            members = tuple(member(study, dataset) for dataset in batch)
+            given = {"strategy": strategy.name, "seed": seed, "batch": place + 1}
+            inputs = tuple(dict.fromkeys(path for one in members for path in one.inputs))
+            outputs = tuple(path for one in members for path in one.outputs)
+            yield Cell(stage, name, given, members[0].settings, inputs, outputs, members)
+
+
+def _model(study: Study, dataset: Dataset) -> Cell:
+    settings = _section(study, "finetune", "seed")
+    settings["finetune"].pop("models_per_job")
+    out, place = study.out, (dataset.strategy, dataset.name)
+    given = {"seed": dataset.seed}
+    inputs = (out.dataset(*place), out.base_model)
+    return Cell("5_finetune", "/".join(place), given, settings, inputs, (out.model(*place),))
+
+
+def _answers(study: Study, dataset: Dataset) -> Cell:
+    out, place = study.out, (dataset.strategy, dataset.name)
+    inputs = (out.model(*place), out.prompts, out.base_model)
+    return Cell("6_answer", "/".join(place), {}, _section(study, "answer", "seed"), inputs, (out.answers(*place),))
+
+
+def _judged(study: Study) -> list[tuple[str, int]]:
+    return [(name, seed) for name in study.strategies for seed in study.strategy(name).select.seeds]
+
+
+def _judge(study: Study, strategy: Strategy, seed: int) -> Cell:
+    out = study.out
+    against = Dataset(strategy.baseline, strategy.baseline_size, None, seed)
+    answers = [out.answers(strategy.name, dataset.name) for dataset in strategy.datasets(seed)]
+    return Cell(
+        "7_judge",
+        f"{strategy.name}/s{seed}",
+        {"strategy": strategy.name, "seed": seed},
+        _section(study, "judge", "seed"),
+        (*answers, out.answers(against.strategy, against.name)),
+        (out.verdicts(strategy.name, seed), out.scores(strategy.name, seed)),
+    )
+
+
+def _analyse(study: Study) -> Cell:
+    out = study.out
+    files = [path(*cell) for cell in _judged(study) for path in (out.levels, out.metrics, out.scores)]
+    families = {name: strategy.family for name, strategy in study.strategies.items()}
+    settings = {**_section(study, "analyse", "judge"), "families": families}
+    return Cell("8_analyse", "", {}, settings, tuple(files), (out.results,))

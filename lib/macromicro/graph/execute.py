@@ -1,0 +1,189 @@
+"""Execute one notebook with papermill: as a cell of the graph, or by hand with other settings.
+
+`python -m macromicro.graph.execute PRESET CELL` is what the graph calls: it computes a cell only if it is not done, and
+takes it for done only when the notebook came to its end. `python -m macromicro.graph.execute --try STAGE` is
+`make notebook`.
+"""
+
+import argparse
+import ast
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from macromicro.graph.cells import Cell, list_cells
+from macromicro.graph.freshness import Digests, why_not_done
+from macromicro.graph.provenance import IN_GRAPH, start
+from macromicro.study import params
+from macromicro.study.dependencies import closest, coordinates_of, notebook_path
+from macromicro.study.faults import Failure, describe_failure
+from macromicro.study.files import move_into_place
+from macromicro.study.layout import find_root
+
+# One thread per process (two processes beat one with two threads) and the same bytes on every run.
+ENVIRONMENT = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1"),
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONHASHSEED": "0",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+}
+RUN_PROCESS = "MACROMICRO_RUN"
+"""Environment variable with the process of the whole run, which is told where nothing more can succeed."""
+N_ATTEMPTS = 2
+
+
+def compute(preset: str, cell_id: str) -> int:
+    """Compute a cell of a study if it is not done, and stamp it; the exit status.
+
+    What went wrong is the last line on standard output; the notebook with its traceback stays in the logs.
+    """
+    study = params.load(preset)
+    cell = list_cells(study)[cell_id]
+    why = why_not_done(study, cell, Digests(study.out.root))
+    if why:
+        print(f"{cell.id}: {why}", flush=True)
+        os.environ |= {**ENVIRONMENT, IN_GRAPH: "1"}
+        target = study.out.notebook(cell.stage, cell.name)
+        failure = _attempt(cell, preset, study.out.log(cell.stage, cell.name), target)
+        if failure is not None:
+            return 1
+    stamp = study.out.stamp(cell.stage, cell.name)
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    stamp.touch()
+    return 0
+
+
+def _attempt(cell: Cell, preset: str, log: Path, target: Path) -> Failure | None:
+    """Execute a cell, again if what went wrong may pass; None where it succeeded."""
+    for attempt in range(1, N_ATTEMPTS + 1):
+        failure = _papermill(cell.stage, {"preset": preset, **cell.parameters}, log)
+        if failure is None:
+            move_into_place(log, target)
+            if attempt > 1:
+                print(f"succeeded at attempt {attempt}", flush=True)
+            return None
+        if not failure.worth_retrying or attempt == N_ATTEMPTS:
+            break
+        print(f"trying again, since this may pass: {failure.cause}", flush=True)
+        time.sleep(2)
+    if failure.fatal and (process := os.environ.get(RUN_PROCESS)):
+        os.kill(int(process), signal.SIGUSR1)
+    print(f"{failure.kind}: {failure.cause}", flush=True)
+    return failure
+
+
+def _papermill(stage: str, parameters: Mapping[str, Any], target: Path) -> Failure | None:
+    """Execute a notebook into `target`; what failed, None if nothing did."""
+    import papermill
+
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            notebook_path(stage), target, dict(parameters), kernel_name="python3", progress_bar=False, log_output=True
+        )
+    except Exception as error:  # whatever it was, the person shall read it in one line
+        return describe_failure(f"{type(error).__name__}: {error}")
+    return None
+
+
+def execute_by_hand(stage: str, *, preset: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -> Path:
+    """Execute a notebook with other settings or parameters into a folder of its own; the executed notebook.
+
+    Parameters: changes, settings by dotted name; given, the notebook's parameters.
+    Raises ValueError for a parameter or setting that is not there, with the nearest that is; RuntimeError with the
+    cause if the notebook fails.
+    """
+    known = coordinates_of(notebook_path(stage))
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{stage} has no parameter {name!r}; the nearest is {closest(name, known)!r}")
+    study = params.load(preset, changes=changes)
+    parameters = {name: value for name, value in _defaults(stage).items() if name not in ("preset", "changes")}
+    out = start(stage, preset=preset, changes=changes, **{**parameters, **given}).out
+    target = out.root / f"{stage}.ipynb"
+    os.environ |= {**ENVIRONMENT, "MACROMICRO_TRY": out.root.name}
+    all_given = {"preset": preset, "changes": dict(changes), **parameters, **given}
+    failure = _papermill(stage, all_given, target)
+    if failure is not None:
+        raise RuntimeError(f"{failure.cause} (the notebook with its traceback: {_shown(target)})")
+    _show(target, study.study)
+    return target
+
+
+def _defaults(stage: str) -> dict[str, Any]:
+    """The parameters that a notebook has of its own."""
+    import nbformat
+
+    cells = nbformat.read(notebook_path(stage), as_version=4).cells
+    source = next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
+    assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+    return {node.targets[0].id: ast.literal_eval(node.value) for node in assigned if isinstance(node.targets[0], ast.Name)}
+
+
+def _show(target: Path, study: str) -> None:
+    """Say where the executed notebook and its outputs lie; what it changed is the last table it shows."""
+    import nbformat
+
+    print(f"executed notebook: {_shown(target)}\noutputs:           {_shown(target.parent)}/")
+    last = [cell for cell in nbformat.read(target, as_version=4).cells if cell.cell_type == "code"][-1]
+    for output in last.outputs:
+        for line in output.get("data", {}).get("text/plain", "").splitlines():
+            if line.startswith("changed in "):
+                print(line)
+
+
+def _shown(path: Path) -> str:
+    root = find_root()
+    return (path.relative_to(root) if path.is_relative_to(root) else path).as_posix()
+
+
+def read_assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Names and values of the likes of `tokens.low=20`, values read as YAML.
+
+    Raises ValueError if one has no equals sign, or its value cannot be read.
+
+    >>> read_assignments(["tokens.low=20", "strategy=response-micro"])
+    {'tokens.low': 20, 'strategy': 'response-micro'}
+    """
+    found = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ValueError(f"{text!r}: expected NAME=VALUE, such as tokens.low=20")
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"{text!r}: {value!r} is not a value") from None
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compute a cell or execute a notebook by hand; the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m macromicro.graph.execute", description=__doc__)
+    parser.add_argument("preset", help="name or file of the preset")
+    parser.add_argument("cell", help="a cell, or with --try a notebook")
+    parser.add_argument("--try", dest="by_hand", action="store_true", help="by hand, never over the study")
+    parser.add_argument("--set", nargs="*", default=[], metavar="SETTING=VALUE", help="settings to change")
+    parser.add_argument("--params", nargs="*", default=[], metavar="NAME=VALUE", help="parameters of the notebook")
+    given = parser.parse_args(arguments)
+    try:
+        if not given.by_hand:
+            return compute(given.preset, given.cell)
+        changes, parameters = read_assignments(given.set), read_assignments(given.params)
+        execute_by_hand(given.cell, preset=given.preset, changes=changes, given=parameters)
+    except (FileNotFoundError, RuntimeError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

