@@ -10,7 +10,8 @@ import shutil
 from pathlib import Path
 
 from macromicro.study import dependencies, params
-from macromicro.study.layout import Layout, write_aside
+from macromicro.study.files import write_aside
+from macromicro.study.layout import Layout
 
 study = params.load(config.get("preset", "smoke"), corpus=config.get("corpus"))
 out = Layout(Path("outputs") / study.study)

@@ -4,7 +4,6 @@ Every notebook calls `start` when it begins and `Run.finish` when its outputs ar
 resolved params, seed, hashes of inputs and outputs, package versions, git commit, device, wall time and peak memory.
 """
 
-import hashlib
 import json
 import platform
 import resource
@@ -19,7 +18,8 @@ from typing import Any
 
 import pandas as pd
 
-from macromicro.study.layout import find_root, write_aside
+from macromicro.study.files import digest, write_aside
+from macromicro.study.layout import find_root
 from macromicro.study.settings import Study
 
 PACKAGES = (
@@ -81,23 +81,6 @@ def portable(study: Study) -> Study:
     if not path.is_absolute():
         return study
     return study.model_copy(update={"corpus": study.corpus.model_copy(update={"path": path.name})})
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of the names and contents of all files of a folder, hidden ones left out.
-
-    Snakemake keeps a hidden time stamp in every folder that a job has made.
-
-    Raises FileNotFoundError if there is nothing at `path`.
-    """
-    path = Path(path)
-    if path.is_dir():
-        whole = hashlib.sha256()
-        for file in sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith(".")):
-            whole.update(f"{file.relative_to(path).as_posix()}\0{digest(file)}\n".encode())
-        return whole.hexdigest()
-    with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def package_versions() -> dict[str, str]:
