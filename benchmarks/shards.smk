@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 from macromicro.annotate.tokens import band_types
 from macromicro.annotate.types import TypeMatrix, load_types, save_types
 from scipy.sparse import csr_array, vstack

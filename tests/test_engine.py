@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
-from macromicro.study.provenance import digest
+from macromicro.study.files import digest
 
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "2", "--config", "preset=tiny", "--logger", "macromicro"]
 N_CELLS = 13

@@ -16,7 +16,7 @@ from macromicro.models.basemodel import (
     train_base_model,
 )
 from macromicro.models.chat import DEFAULT_CHAT_TEMPLATE
-from macromicro.study.provenance import digest
+from macromicro.study.files import digest
 from tiny_models import MODEL, TRAINING, make_samples, tiny_base
 
 SHORT = {**TRAINING, "n_tokens": 1024}

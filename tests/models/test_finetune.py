@@ -9,7 +9,7 @@ from macromicro.models import finetune
 from macromicro.models.basemodel import load_base_model, load_tokenizer
 from macromicro.models.chat import encode_samples
 from macromicro.models.finetune import length_report, load_model, train
-from macromicro.study.provenance import digest
+from macromicro.study.files import digest
 from tiny_models import FINETUNING, make_samples, tiny_base
 
 SAMPLES = make_samples(24, seed=5)

@@ -19,7 +19,7 @@ def notebook(path, *sources, tags=()):
 
 def test_modules_are_followed_through_other_modules(tmp_path):
     path = notebook(tmp_path / "n.ipynb", "from macromicro.study import provenance\nimport numpy", "%matplotlib inline")
-    assert [module.stem for module in dependencies.modules_of(path)] == ["layout", "provenance", "settings"]
+    assert [module.stem for module in dependencies.modules_of(path)] == ["files", "layout", "provenance", "settings"]
 
 
 def test_sections_are_those_that_the_notebook_reads(tmp_path):

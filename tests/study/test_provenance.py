@@ -14,20 +14,6 @@ def study(tmp_path, monkeypatch):
     return params.load("smoke")
 
 
-def test_a_file_and_a_folder_are_hashed_by_content(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x").write_text("one")
-    assert provenance.digest(tmp_path / "a" / "x") == hashlib.sha256(b"one").hexdigest()
-    before = provenance.digest(tmp_path / "a")
-    (tmp_path / "a" / "x").rename(tmp_path / "a" / "y")
-    renamed = provenance.digest(tmp_path / "a")
-    (tmp_path / "a" / "y").write_text("two")
-    changed = provenance.digest(tmp_path / "a")
-    assert len({before, renamed, changed}) == 3
-    (tmp_path / "a" / ".snakemake_timestamp").touch()
-    assert provenance.digest(tmp_path / "a") == changed
-
-
 def test_the_manifest_says_what_was_run(study, tmp_path):
     (tmp_path / "in.txt").write_text("in")
     (tmp_path / "out.txt").write_text("out")

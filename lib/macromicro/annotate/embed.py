@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from macromicro.corpus.batches import batches
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, hstack
 
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 Policy = Literal["drop", "own", "nearest"]
 BLOCK_BYTES = 256 << 20

@@ -24,7 +24,8 @@ import macromicro
 from macromicro.analyse import findings
 from macromicro.book import pages, summary
 from macromicro.study import params
-from macromicro.study.layout import Layout, find_root, write_aside
+from macromicro.study.files import write_aside
+from macromicro.study.layout import Layout, find_root
 
 FIGURES = {
     "bands": ("3_annotate", "response-micro"),

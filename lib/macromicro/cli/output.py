@@ -19,7 +19,7 @@ from macromicro.cli.settings import name_only
 from macromicro.corpus.readers import save_samples
 from macromicro.measure.comparison import as_json
 from macromicro.select.card import save_card
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 FILE_OPTIONS = ("", "--", "-o", "--output", "--card", "--types", "--cache")
 CARD_TAG = b"\n- macromicro\n"  # one of the tags in the metadata of every card

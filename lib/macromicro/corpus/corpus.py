@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from macromicro.corpus.batches import BATCH_SIZE, batches
 from macromicro.corpus.pydocs.collect import collect_pydocs
 from macromicro.corpus.readers import COLUMNS, content_ids, load_hub_samples, normalise, read_samples
-from macromicro.study.layout import find_root, write_aside
+from macromicro.study.files import write_aside
+from macromicro.study.layout import find_root
 
 VISIBLE = r"[^\pC\pZ]"
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from macromicro.corpus.conversations import first_exchanges
 from macromicro.corpus.records import HALF_A_PAIR, MISSING, Records, arrow_records, is_text, is_unicode, read_records
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 COLUMNS = ("id", "instruction", "response", "source", "licence")
 PAIRS = (

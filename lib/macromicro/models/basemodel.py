@@ -19,7 +19,7 @@ from macromicro.models.chat import (
     encode_samples,
     sort_samples,
 )
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 REFERENCE = "reference.json"
 SPECIAL_TOKENS = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")

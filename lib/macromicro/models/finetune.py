@@ -20,7 +20,7 @@ from trl import SFTConfig, SFTTrainer
 from macromicro.models.basemodel import load_base_model
 from macromicro.models.chat import encode_samples, truncate
 from macromicro.study.compute import Bf16, device, quiet, reproducible, use_bf16
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 ADAPTER = "adapter_config.json"
 MAX_GRADIENT_NORM = 1.0

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 # The identifiers of https://huggingface.co/docs/hub/repositories-licenses that are used for data or code.

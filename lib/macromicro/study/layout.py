@@ -4,10 +4,6 @@ The Snakefile and the notebooks ask the same `Layout`, so a path is written down
 Snakemake wildcards (`layout.dataset("{strategy}", "{dataset}")`).
 """
 
-import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,29 +18,6 @@ def find_root(start: Path | None = None) -> Path:
         if (folder / "params").is_dir() and (folder / "notebooks").is_dir():
             return folder
     raise FileNotFoundError(f"no folder with params/ and notebooks/ at or above {here}: run inside the repository")
-
-
-@contextmanager
-def write_aside(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path` (file or folder) and move it to `path` when the block succeeds.
-
-    On an exception `path` is what it was before, and what was written so far is removed.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield aside
-    except BaseException:
-        shutil.rmtree(aside) if aside.is_dir() else aside.unlink(missing_ok=True)
-        raise
-    if aside.is_dir() and path.is_dir():
-        old = path.with_name(f".{path.name}.{os.getpid()}.old")
-        path.rename(old)
-        aside.rename(path)
-        shutil.rmtree(old)
-    else:
-        aside.replace(path)
 
 
 @dataclass(frozen=True)
