@@ -163,7 +163,9 @@ def _check_inputs(study: Study, cell: Cell, made_by: Mapping[Path, Cell], digest
     for path in cell.inputs:
         name, maker = relative(path, study.out.root), made_by.get(path)
         if not path.exists():
-            raise ValueError(f"{name} is not there: run `make report`, which makes it" if maker else f"{path} is not there")
+            raise ValueError(
+                f"{name} is not there: run `make report`, which makes it" if maker else f"{path} is not there"
+            )
         if maker is None:
             continue
         manifest = read_manifest(study, maker)

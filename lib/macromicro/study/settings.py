@@ -157,9 +157,7 @@ def _names_strategies(strategies: dict[str, StrategyParams]) -> dict[str, Strate
     return strategies
 
 
-Strategies = Annotated[
-    dict[Annotated[str, Field(pattern=NAME)], StrategyParams], AfterValidator(_names_strategies)
-]
+Strategies = Annotated[dict[Annotated[str, Field(pattern=NAME)], StrategyParams], AfterValidator(_names_strategies)]
 
 
 class Study(Section):
