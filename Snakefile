@@ -1,7 +1,7 @@
 """The study as a graph: one rule per notebook, one job per cell of the grid, each run by papermill.
 
-`make report` runs it. A job's product is a stamp, an empty file that stands for everything that its notebook made: stamps
-are given and taken here, before the graph is drawn, by comparing contents with what the manifests say
+`make report` runs it. A job's product is a stamp, an empty file that stands for everything that its notebook made:
+stamps are given and taken here, before the graph is drawn, by comparing contents with what the manifests say
 (`macromicro.graph.freshness`). So a changed setting, module or file reruns what depends on it, and a copied or renamed
 checkout reruns nothing.
 """

@@ -138,7 +138,8 @@ def _selections(study: Study) -> Iterator[Cell]:
     out = study.out
     for strategy in study.all_strategies:
         own = strategy.model_dump(mode="json", include={"part", "granularity", "method", "select"})
-        own["select"].pop("seeds")
+        kept = {"sizes", "length", "levels", "budget", "pruning"} if strategy.has_levels else {"sizes", "length"}
+        own["select"] = {key: value for key, value in own["select"].items() if key in kept}
         typed = [out.types(strategy.name)] if strategy.granularity else []
         for seed in strategy.select.seeds:
             datasets = [out.dataset(strategy.name, dataset.name) for dataset in strategy.datasets(seed)]

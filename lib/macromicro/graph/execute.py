@@ -125,9 +125,8 @@ def _defaults(stage: str) -> dict[str, Any]:
     cells = nbformat.read(notebook_path(stage), as_version=4).cells
     source = next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
     assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
-    return {
-        node.targets[0].id: ast.literal_eval(node.value) for node in assigned if isinstance(node.targets[0], ast.Name)
-    }
+    pairs = [(target.id, node.value) for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+    return {name: ast.literal_eval(value) for name, value in pairs}
 
 
 def _show(target: Path, study: str) -> None:

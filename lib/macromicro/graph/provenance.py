@@ -1,7 +1,7 @@
 """What a run leaves behind so that others can trust and repeat it.
 
-Every notebook calls `start` when it begins and `Run.finish` when its outputs are saved. In the graph a run writes to the
-study's folder; run by hand it reads from there, but writes to a folder of its own and never over the study.
+Every notebook calls `start` when it begins and `Run.finish` when its outputs are saved. In the graph a run writes to
+the study's folder; run by hand it reads from there, but writes to a folder of its own and never over the study.
 """
 
 import json
@@ -163,9 +163,7 @@ def _check_inputs(study: Study, cell: Cell, made_by: Mapping[Path, Cell], digest
     for path in cell.inputs:
         name, maker = relative(path, study.out.root), made_by.get(path)
         if not path.exists():
-            raise ValueError(
-                f"{name} is not there: run `make report`, which makes it" if maker else f"{path} is not there"
-            )
+            raise ValueError(f"{name} is not there" + (": `make report` makes it" if maker else ""))
         if maker is None:
             continue
         manifest = read_manifest(study, maker)

@@ -129,9 +129,8 @@ def state(study: Study, cell: Cell) -> str:
 def list_failures(study: Study) -> list[str]:
     """A line per failed cell: its name, why it failed, and where its notebook lies."""
     failed = [cell for cell in list_cells(study).values() if state(study, cell) == "failed"]
-    return [
-        f"{cell.id}: {cause(study.out, cell)} ({_relative(study.out.log(cell.stage, cell.name))})" for cell in failed
-    ]
+    logs = [_relative(study.out.log(cell.stage, cell.name)) for cell in failed]
+    return [f"{cell.id}: {cause(study.out, cell)} ({log})" for cell, log in zip(failed, logs, strict=True)]
 
 
 def cause(out: Layout, cell: Cell) -> str:

@@ -28,9 +28,8 @@ def notebook_path(stage: str) -> Path:
     folder = find_root() / "notebooks"
     path = folder / f"{stage}.ipynb"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no notebook {stage!r}: there are {', '.join(sorted(p.stem for p in folder.glob('*.ipynb')))}"
-        )
+        known = (file.stem for file in folder.glob("*.ipynb"))
+        raise FileNotFoundError(f"no notebook {stage!r}; the nearest is {closest(stage, known)!r}")
     return path
 
 

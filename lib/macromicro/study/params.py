@@ -141,7 +141,7 @@ def _check_corpus_file(study: Study, path: Path) -> None:
     if not file.is_file():
         raise ValueError(f"{path}: corpus.path: no such file: {corpus.path!r}")
     n_rows = _most_rows(file)
-    for size in study.select.sizes:
+    for size in (size for name in study.strategies for size in study.strategy(name).select.sizes):
         if n_rows is not None and size > n_rows:
             raise ValueError(f"{path}: select.sizes: size={size} must be at most the {n_rows} rows of {corpus.path}")
 

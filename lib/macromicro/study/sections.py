@@ -180,8 +180,8 @@ class SelectParams(Section):
 
     `length` is the band of response tokens (of the base model) that samples must have, and then the baseline is drawn
     from the same band. `budget` says what is equal among datasets: `samples`, or `tokens`, the response tokens that so
-    many samples have on average. `pruning` is what the peel removes, one at a time: the `type` that costs fewest samples, or the
-    `sample` that contributes least (the paper's words).
+    many samples have on average. `pruning` is what the peel removes, one at a time: the `type` that costs fewest
+    samples, or the `sample` that contributes least (the paper's words).
     """
 
     levels: Annotated[list[Level], Field(min_length=1)] = [0, 16, 33, 50, 66, 83, 100]

@@ -77,10 +77,10 @@ class StrategyParams(Section):
     granularity: Granularity | None = None
     method: Method = "even"
     family: Annotated[str, Field(pattern=NAME)] = "paper"
-    topics: dict[str, Any] = {}
-    tags: dict[str, Any] = {}
-    tokens: dict[str, Any] = {}
-    select: dict[str, Any] = {}
+    topics: dict[str, Any] = Field(default_factory=dict)
+    tags: dict[str, Any] = Field(default_factory=dict)
+    tokens: dict[str, Any] = Field(default_factory=dict)
+    select: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "StrategyParams":
