@@ -4,6 +4,11 @@ PYTHON ?= python3.11
 PRESET ?= smoke
 CORPUS ?=
 CORES ?= 2
+NAME ?=
+SET ?=
+PARAMS ?=
+STUDY ?=
+SNAKEMAKE ?=
 VENV ?= .venv
 
 # Inside an activated conda environment made from environment.yml, that one is used.
@@ -17,10 +22,10 @@ endif
 SYSTEM_PATH := $(PATH)
 export PATH := $(BIN):$(PATH)
 
-STUDY := --config preset='$(PRESET)' $(if $(CORPUS),corpus='$(CORPUS)')
-BOOK := --preset '$(PRESET)' $(if $(CORPUS),--corpus '$(CORPUS)')
+# Names and paths go to the commands through the environment, so that spaces, quotes and # in them mean nothing.
+export PRESET CORPUS NAME SET PARAMS STUDY
 
-.PHONY: help environment report book unlock test check format lab lock
+.PHONY: help environment report book notebook verify test check format lab lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -29,22 +34,26 @@ help: ## Show this list
 	@echo "Variables: PRESET=smoke (a file of params/, or a path), CORPUS=my.jsonl (a corpus file), CORES=2, PYTHON=python3.11"
 
 report: $(INSTALLED) ## Run the study and build its book: make report [PRESET=smoke] [CORPUS=FILE] [CORES=2]
-	snakemake --cores $(CORES) --logger macromicro --keep-going --rerun-incomplete --retries 1 --resources gpu=1 $(STUDY)
-	python -m macromicro.book $(BOOK)
+	python -m macromicro.graph.report --cores $(CORES) $(SNAKEMAKE)
+	python -m macromicro.book
 
 book: $(INSTALLED) ## Build the book again from the outputs that are there
-	python -m macromicro.book $(BOOK)
+	python -m macromicro.book
 
-unlock: $(INSTALLED) ## After a crash: release the folder that a killed run left locked
-	snakemake $(STUDY) --unlock
+notebook: $(INSTALLED) ## Run one notebook with other settings: make notebook NAME=3_annotate SET="tokens.low=20" PARAMS="strategy=response-micro"
+	set -f; python -m macromicro.graph.execute --try "$$PRESET" "$$NAME" --set $$SET --params $$PARAMS
+
+verify: $(INSTALLED) ## Hold every file of a study against the hashes of its manifests: make verify [PRESET=smoke | STUDY=FOLDER]
+	python -m macromicro.graph.report --verify
 
 test: $(INSTALLED) ## Run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) --durations=10
 
-check: $(INSTALLED) ## Lint, formatting, types, and that notebooks hold no outputs
+check: $(INSTALLED) ## Lint, formatting, types, order of the rooms, and that notebooks hold no outputs
 	ruff check .
 	ruff format --check .
 	mypy
+	lint-imports
 	nbstripout --verify --keep-id $(wildcard notebooks/*.ipynb)
 
 format: $(INSTALLED) ## Format the code and strip notebooks of their outputs

@@ -99,17 +99,17 @@ rule annotate:
         execute("3_annotate")
 
 
-rule baseline:
+rule rival:
     input:
-        before("4_baseline"),
+        before("4_rival"),
     output:
-        stamp("4_baseline"),
+        stamp("4_rival"),
     log:
-        log("4_baseline"),
+        log("4_rival"),
     resources:
         gpu=GPU,
     shell:
-        execute("4_baseline")
+        execute("4_rival")
 
 
 rule select:

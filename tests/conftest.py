@@ -28,8 +28,9 @@ TINY = {
     "topics": {"min_cluster_size": 5, "min_samples": 2},
     "tags": {"min_count": 3, "min_support": 5},
     "tokens": {"low": 3, "high": 200},
-    "select": {"parts": ["response"], "granularities": ["micro"], "levels": [0, 100], "sizes": [40]},
-    "finetune": {"max_tokens": 128},
+    "strategies": {"response-micro": {"granularity": "micro"}},
+    "select": {"levels": [0, 100], "sizes": [40]},
+    "finetune": {"max_tokens": 128, "models_per_job": 8},
     "answer": {"max_new_tokens": 4},
 }
 

@@ -7,6 +7,7 @@ import logging
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
@@ -103,8 +104,10 @@ class LogHandler(LogHandlerBase):
     def _failed(self, info: dict[str, Any]) -> None:
         rule, cell = self.jobs.get(info["jobid"], (info["rule_name"], ""))
         self.begun.pop(info["jobid"], None)
-        logs = ", ".join(info["log"] or [])
-        _say(f"[ FAILED  ] {rule} {cell}: the executed notebook with its traceback is {logs}")
+        for log in info["log"] or []:
+            lines = Path(log).read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no word"]
+            _say(f"[ FAILED  ] {rule} {cell}: {lines[-1]}".replace(" :", ":"))
+            _say(f"{'':>11} the notebook with its traceback is {log.removesuffix('.txt')}")
 
     def _other(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING or self.common_settings.dryrun:

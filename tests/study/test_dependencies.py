@@ -2,10 +2,12 @@
 
 import nbformat
 import pytest
-from macromicro.study import dependencies
+from macromicro.graph.cells import list_cells
+from macromicro.study import dependencies, params
 from macromicro.study.layout import find_root
-from macromicro.study.settings import Study
 
+NOT_SETTINGS = {"out", "strategy", "strategies", "baselines", "datasets", "name", "baseline", "study"}
+WITH_RIVAL = {"strategies": {"long": {"method": "longest", "family": "rivals"}}}
 NOTEBOOKS = sorted((find_root() / "notebooks").glob("*.ipynb"))
 
 
@@ -17,14 +19,31 @@ def notebook(path, *sources, tags=()):
     return path
 
 
-def test_modules_are_followed_through_other_modules(tmp_path):
-    path = notebook(tmp_path / "n.ipynb", "from macromicro.study import provenance\nimport numpy", "%matplotlib inline")
-    assert [module.stem for module in dependencies.modules_of(path)] == ["files", "layout", "provenance", "settings"]
+def test_modules_are_followed_through_other_modules_of_rooms_that_make_results(tmp_path):
+    source = "from macromicro.graph import provenance\nfrom macromicro.select import describe\nimport numpy"
+    path = notebook(tmp_path / "n.ipynb", source, "%matplotlib inline")
+    found = {module.relative_to(dependencies.LIBRARY).as_posix() for module in dependencies.modules_of(path)}
+    assert {"select/describe.py", "measure/metrics.py", "annotate/tokens.py", "corpus/batches.py"} <= found
+    assert not any(name.startswith(("graph/", "study/")) for name in found), "they decide what is computed, not how"
+
+
+def test_a_comment_or_a_docstring_is_not_code(tmp_path):
+    module = tmp_path / "module.py"
+    hashes = []
+    for source in (
+        "def f():\n    return 1\n",
+        "def f():\n    'Says.'\n    return 1  # one\n",
+        "def f():\n    return 2\n",
+    ):
+        module.write_text(source)
+        dependencies._code_hash.cache_clear()
+        hashes.append(dependencies._code_hash(module))
+    assert hashes[0] == hashes[1] != hashes[2]
 
 
 def test_sections_are_those_that_the_notebook_reads(tmp_path):
-    path = notebook(tmp_path / "n.ipynb", "f(study.out.samples, **dict(study.tokens))", "g(study.seed, study.datasets)")
-    assert dependencies.sections_of(path) == ["seed", "select", "tokens"]
+    path = notebook(tmp_path / "n.ipynb", "f(study.out.samples, **dict(chosen.tokens))", "g(study.seed, study.embed)")
+    assert dependencies.sections_of(path) == {"out", "tokens", "seed", "embed"}
 
 
 def test_coordinates_are_the_assigned_names(tmp_path):
@@ -39,10 +58,18 @@ def test_one_cell_must_be_tagged(tmp_path, tags):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_notebook_reads_settings_that_exist_and_keeps_the_house_form(path):
-    assert set(dependencies.sections_of(path)) <= set(Study.model_fields)
-    assert dependencies.coordinates_of(path)[0] == "preset"
-    assert "params" in {module.stem for module in dependencies.modules_of(path)}
+def test_every_notebook_reads_only_the_settings_of_its_cells(path):
+    stage = [cell for cell in list_cells(params.load("smoke")).values() if cell.stage == path.stem]
+    stage += [cell for cell in list_cells(params.load("smoke", changes=WITH_RIVAL)).values() if cell.stage == path.stem]
+    declared = {key for cell in stage for key in cell.settings}
+    assert dependencies.sections_of(path) - NOT_SETTINGS <= declared
+    coordinates = dependencies.coordinates_of(path)
+    assert coordinates[:2] == ["preset", "changes"]
+    assert set(coordinates[2:]) == set(stage[0].parameters)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_keeps_the_house_form(path):
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     assert len(code) <= 12
     assert all(len(cell.source.splitlines()) <= 10 for cell in code)

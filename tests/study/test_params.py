@@ -109,12 +109,21 @@ def test_a_corpus_on_the_command_line_replaces_the_source(tmp_path):
     assert (study.corpus.source, study.corpus.path) == ("file", str(corpus))
 
 
-def test_names_of_the_grid(tmp_path):
-    grid = {"sizes": [20, 10], "levels": [0, 100], "seeds": [0, 3], "parts": ["response"], "granularities": ["micro"]}
-    study = params.load(write(tmp_path, {"select": grid}))
-    assert study.strategies == ["response-micro"]
-    assert study.datasets[:3] == ["n20-d000-s0", "n20-d000-s3", "n20-d100-s0"]
-    assert study.baselines == ["n10-s0", "n10-s3"]
+def test_a_change_of_a_setting_that_is_not_there_names_the_nearest(tmp_path):
+    path = write(tmp_path)
+    assert params.load(path, changes={"tokens.low": 3}).tokens.low == 3
+    with pytest.raises(ValueError, match=r"no setting 'tokens.lo'; the nearest is 'tokens.low'"):
+        params.load(path, changes={"tokens.lo": 3})
+    with pytest.raises(ValueError, match=r"strategies.response-micro.tokens.lo: no such setting"):
+        params.load(path, changes={"strategies.response-micro": {"granularity": "micro", "tokens": {"lo": 3}}})
+
+
+def test_a_strategy_of_a_preset_that_is_extended_can_be_taken_away(tmp_path):
+    micro, macro = {"granularity": "micro"}, {"granularity": "macro"}
+    write(tmp_path, {"strategies": {"tokens": micro, "topics": macro}}, "below.yaml")
+    above = tmp_path / "above.yaml"
+    above.write_text(yaml.safe_dump({"extends": str(tmp_path / "below.yaml"), "strategies": {"topics": None}}))
+    assert list(params.load(above).strategies) == ["tokens"]
 
 
 @pytest.mark.parametrize("path", sorted((find_root() / "params").glob("*.yaml")), ids=lambda path: path.stem)

@@ -14,7 +14,7 @@ from macromicro.study.layout import find_root
 from macromicro.study.settings import SECTIONS_OF, Dataset, Strategy, Study
 
 STAGES = (
-    *("1_corpus", "0_base_model", "2_respond", "3_annotate", "4_baseline", "4_select", "5_finetune", "6_answer"),
+    *("1_corpus", "0_base_model", "2_respond", "3_annotate", "4_rival", "4_select", "5_finetune", "6_answer"),
     *("7_judge", "8_analyse"),
 )
 """Notebooks in the order in which data passes through them."""
@@ -145,7 +145,7 @@ def _selections(study: Study) -> Iterator[Cell]:
             datasets = [out.dataset(strategy.name, dataset.name) for dataset in strategy.datasets(seed)]
             tables = [out.levels(strategy.name, seed), out.metrics(strategy.name, seed)]
             yield Cell(
-                "4_select" if strategy.has_levels else "4_baseline",
+                "4_select" if strategy.has_levels else "4_rival",
                 f"{strategy.name}/s{seed}",
                 {"strategy": strategy.name, "seed": seed},
                 {**_section(study, "seed", "embed"), **own},

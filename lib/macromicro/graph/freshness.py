@@ -6,7 +6,6 @@ the place of the checkout and Snakemake's own records do not matter.
 
 import json
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,11 +105,26 @@ def reconcile(study: Study) -> dict[str, str]:
     return reasons
 
 
-def verify(study: Study) -> dict[str, str]:
-    """What is wrong with every cell of a study, read anew from disk: nothing remembered; only those not done."""
-    digests = Digests(study.out.root, remembered=False)
-    check = partial(why_not_done, study, digests=digests)
-    return {cell.id: why for cell in list_cells(study).values() if (why := check(cell))}
+def verify(root: Path) -> list[str]:
+    """What is wrong in a study's folder, wherever it lies: a line per file that is not what its manifest says.
+
+    Everything is read anew from disk. Raises FileNotFoundError if the folder holds no manifest.
+    """
+    manifests = sorted((root / "manifests").rglob("*.json"))
+    if not manifests:
+        raise FileNotFoundError(f"{root}: no manifests, so there is nothing to hold the files against")
+    made_by: dict[str, tuple[str, str]] = {}
+    for path in manifests:
+        maker = path.relative_to(root / "manifests").with_suffix("").as_posix()
+        made = json.loads(path.read_text(encoding="utf-8"))["outputs"]
+        made_by |= {name: (maker, expected) for name, expected in made.items() if name not in made_by}
+    wrong = []
+    for name, (maker, expected) in sorted(made_by.items()):
+        if not (root / name).exists():
+            wrong.append(f"{name} is missing; {maker} made it")
+        elif digest(root / name) != expected:
+            wrong.append(f"{name} is not what {maker} made")
+    return wrong
 
 
 def relative(path: Path, root: Path) -> str:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from macromicro.graph.cells import Cell, list_cells
 from macromicro.graph.execute import RUN_PROCESS
+from macromicro.graph.freshness import verify
 from macromicro.study import params
 from macromicro.study.files import sweep, write_aside
 from macromicro.study.layout import Layout
@@ -140,14 +141,27 @@ def cause(out: Layout, cell: Cell) -> str:
     return lines[-1] if lines else "no word"
 
 
+def _verify(root: Path) -> int:
+    """Print what is wrong in the folder of a study; 1 if anything is."""
+    wrong = verify(root)
+    for line in wrong:
+        print(line)
+    print(f"{root.name}: {len(wrong)} files are not what was computed" if wrong else f"{root.name}: all files are whole")
+    return 1 if wrong else 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a study and say at the end what is done and what failed; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m macromicro.graph.report", description="Run a whole study.")
     parser.add_argument("--preset", default=os.environ.get("PRESET") or "smoke", help="name or file of the preset")
     parser.add_argument("--corpus", default=os.environ.get("CORPUS") or None, help="a corpus file")
     parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--verify", action="store_true", help="compute nothing, hold all files against their hashes")
+    parser.add_argument("--study", type=Path, default=os.environ.get("STUDY") or None, help="its folder, to verify")
     given, options = parser.parse_known_args(arguments)
     try:
+        if given.verify:
+            return _verify(given.study or params.load(given.preset, corpus=given.corpus).out.root)
         study = params.load(given.preset, corpus=given.corpus)
         status = run(study, cores=given.cores, options=options)
     except (FileNotFoundError, RuntimeError, ValueError) as error:

@@ -6,7 +6,6 @@ nothing.
 
 import ast
 import hashlib
-import re
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from functools import cache
@@ -60,8 +59,9 @@ def modules_of(notebook: Path) -> list[Path]:
 
 
 def sections_of(notebook: Path) -> set[str]:
-    """Names of the settings that a notebook reads as `study.<name>` or `strategy.<name>`."""
-    return set(re.findall(r"\b(?:study|strategy)\.(\w+)", _code(notebook)))
+    """Names of what a notebook reads as `study.<name>`, or of a strategy as `chosen.<name>`."""
+    read = [node for node in ast.walk(ast.parse(_code(notebook))) if isinstance(node, ast.Attribute)]
+    return {node.attr for node in read if isinstance(node.value, ast.Name) and node.value.id in ("study", "chosen")}
 
 
 def coordinates_of(notebook: Path) -> list[str]:

@@ -1,0 +1,178 @@
+"""The graph on a tiny grid, with the real notebooks: killed and resumed, changed, harmed, failing."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from macromicro.graph.freshness import verify
+
+N_CELLS = 12
+MICRO = {f"{stage}/response-micro/s0" for stage in ("4_select", "5_finetune", "6_answer", "7_judge")}
+
+
+def environment(folder: Path) -> dict[str, str]:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(folder / "lib"), "PRESET": "tiny"}
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """A run of the study in a process group of its own, as `make report` calls it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "macromicro.graph.report", "--cores", "2", *options],
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(folder: Path, *options: str) -> tuple[int, str]:
+    process = start(folder, *options)
+    shown, _ = process.communicate(timeout=900)
+    return process.returncode, shown
+
+
+def executed(folder: Path) -> dict[str, int]:
+    """Executed notebooks that are taken for done, and when they were written (ns)."""
+    notebooks = folder / "outputs" / "tiny" / "notebooks"
+    return {
+        path.relative_to(notebooks).with_suffix("").as_posix(): path.stat().st_mtime_ns
+        for path in notebooks.rglob("*.ipynb")
+    }
+
+
+def models(folder: Path) -> dict[str, int]:
+    """Models, and when their weights were written (ns)."""
+    root = folder / "outputs" / "tiny" / "models"
+    return {
+        path.parent.relative_to(root).as_posix(): path.stat().st_mtime_ns for path in root.rglob("model.safetensors")
+    }
+
+
+def change(folder: Path, section: str, **settings: object) -> None:
+    path = folder / "params" / "tiny.yaml"
+    preset = yaml.safe_load(path.read_text())
+    preset.setdefault(section, {}).update(settings)
+    path.write_text(yaml.safe_dump(preset))
+
+
+def computed_by(folder: Path, found: Callable[[Path], dict[str, int]] = executed) -> set[str]:
+    """Notebooks (or models) that a run makes again or anew."""
+    before = found(folder)
+    status, shown = run(folder)
+    assert status == 0, shown
+    after = found(folder)
+    assert before.keys() <= after.keys()
+    return {name for name, written in after.items() if before.get(name) != written}
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.time() + 300
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.time() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.slow
+def test_kill_resume_and_change(tiny_study):
+    """`kill -9` in the middle, resume, then one change at a time: only what must be computed is."""
+    process = start(tiny_study)
+    wait_for(lambda: "2_respond/2_respond" in executed(tiny_study), process)
+    time.sleep(2)
+    os.kill(process.pid, signal.SIGKILL)  # Snakemake and its notebooks go on: the next run ends them
+    process.communicate(timeout=600) if process.stdout is None else process.stdout.close()
+    done = executed(tiny_study)
+    assert {"1_corpus/1_corpus", "2_respond/2_respond"} <= done.keys()
+
+    status, shown = run(tiny_study)
+    assert status == 0, shown
+    assert "the last run ended without a word" in shown
+    finished = executed(tiny_study)
+    assert len(finished) == N_CELLS
+    assert {name: finished[name] for name in done} == done
+    assert not list((tiny_study / "outputs").rglob("*.part"))
+    assert verify(tiny_study / "outputs" / "tiny") == []
+    assert "done" in shown and "8_analyse" in shown
+
+    assert computed_by(tiny_study) == set()
+    change(tiny_study, "judge", tie_margin=0.01)
+    assert computed_by(tiny_study) == {"7_judge/response-micro/s0", "8_analyse/8_analyse"}
+    module = tiny_study / "lib" / "macromicro" / "judge" / "score.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    assert computed_by(tiny_study) == set()
+    module.write_text(module.read_text() + "\nCHANGED = True\n")
+    assert computed_by(tiny_study) == {"7_judge/response-micro/s0"}, "the same scores: nothing follows"
+    notebook = tiny_study / "notebooks" / "8_analyse.ipynb"
+    notebook.write_text(notebook.read_text().replace("# Analyse: ", "# Analyse once more: "))
+    assert computed_by(tiny_study) == {"8_analyse/8_analyse"}
+
+
+@pytest.mark.slow
+def test_a_grown_grid_trains_only_what_is_new(tiny_study):
+    """A level, and a dataset lost with its notebook: the models that are there stay as they are."""
+    status, shown = run(tiny_study)
+    assert status == 0, shown
+    change(tiny_study, "select", levels=[0, 50, 100])
+    assert computed_by(tiny_study, models) == {"response-micro/n40-d050-s0"}
+    out = tiny_study / "outputs" / "tiny"
+    (out / "datasets/response-micro/n40-d050-s0.parquet").unlink()
+    (out / "notebooks/5_finetune/response-micro/s0.ipynb").unlink()
+    with (out / "models/response-micro/n40-d000-s0/model.safetensors").open("r+b") as weights:
+        weights.seek(500)
+        byte = weights.read(1)
+        weights.seek(500)
+        weights.write(bytes([byte[0] ^ 1]))
+    assert computed_by(tiny_study, models) == {"response-micro/n40-d000-s0"}
+    assert verify(out) == []
+    log = (out / "logs/4_select/response-micro/s0.ipynb.txt").read_text()
+    assert "datasets/response-micro/n40-d050-s0.parquet is missing" in log
+    assert computed_by(tiny_study) == set()
+
+
+@pytest.mark.slow
+def test_a_failing_cell(tiny_study):
+    """The others finish, the traceback is kept, the cause is said in one line, and the exit status is not zero."""
+    change(tiny_study, "strategies", topics={"granularity": "macro"})
+    path = tiny_study / "notebooks" / "3_annotate.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.insert(2, nbformat.v4.new_code_cell("assert strategy != 'topics', 'broken on purpose'"))
+    nbformat.write(notebook, path)
+
+    status, shown = run(tiny_study)
+    assert status != 0
+    log = "outputs/tiny/logs/3_annotate/topics.ipynb"
+    assert "FAILED  ] annotate topics: error: AssertionError: broken on purpose" in shown
+    assert f"failed: 3_annotate/topics: error: AssertionError: broken on purpose ({log})" in shown
+    assert "broken on purpose" in (tiny_study / log).read_text()
+    assert "trying again" not in shown + (tiny_study / f"{log}.txt").read_text(), "it would fail the same way"
+    done = executed(tiny_study)
+    assert "8_analyse/8_analyse" not in done
+    assert "7_judge/response-micro/s0" in done
+    assert not (tiny_study / "outputs/tiny/types/topics.npz").exists()
+
+
+def test_two_runs_of_one_study_at_a_time_are_refused(tiny_study):
+    process = start(tiny_study)
+    wait_for(
+        lambda: (
+            (tiny_study / "outputs/tiny/stamps").is_dir()
+            or bool(executed(tiny_study))
+            or (tiny_study / "outputs/tiny/params.yaml").is_file()
+        ),
+        process,
+    )
+    status, shown = run(tiny_study)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.communicate(timeout=120)
+    assert status == 1
+    assert f"another run of tiny goes on (process {process.pid})" in shown

@@ -1,0 +1,90 @@
+"""One notebook: what is refused before it runs, and how it is retried."""
+
+import nbformat
+import pytest
+from macromicro.graph import execute
+
+
+def test_assignments_are_read_as_yaml():
+    assert execute.read_assignments(["a.b=[1, 2]", "c=x=y", "d="]) == {"a.b": [1, 2], "c": "x=y", "d": None}
+    with pytest.raises(ValueError, match="expected NAME=VALUE"):
+        execute.read_assignments(["tokens.low"])
+    with pytest.raises(ValueError, match="is not a value"):
+        execute.read_assignments(["tokens.low=[1"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["3_annotat"], "no notebook '3_annotat'; the nearest is '3_annotate'"),
+        (["3_annotate", "--params", "strategi=response-micro"], "no parameter 'strategi'; the nearest is 'strategy'"),
+        (["3_annotate", "--set", "tokens.lo=3"], "no setting 'tokens.lo'; the nearest is 'tokens.low'"),
+        (["3_annotate", "--params", "strategy=response-mikro"], "the nearest is strategy='response-micro'"),
+    ],
+)
+def test_what_is_unknown_is_refused_with_the_nearest_name(finished, capsys, arguments, words):
+    assert execute.main(["--try", "tiny", *arguments]) == 1
+    assert words in capsys.readouterr().err
+
+
+def notebook(folder, stage, *sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "notebooks" / f"{stage}.ipynb")
+
+
+PARAMETERS = 'preset = "tiny"\nchanges = {}\nstrategy = "response-micro"'
+DIES_ONCE = """
+import os, signal
+from pathlib import Path
+if not Path("died").exists():
+    Path("died").touch()
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+WRITES = """
+from macromicro.graph.provenance import start
+run = start("3_annotate", preset=preset, changes=changes, strategy=strategy)
+run.out.types(strategy).parent.mkdir(parents=True, exist_ok=True)
+run.out.types(strategy).write_text("types")
+run.finish()
+"""
+
+
+def test_a_kernel_that_dies_is_tried_again_and_it_says_so(finished, folder, capfd, monkeypatch):
+    monkeypatch.setattr(execute.os, "environ", dict(execute.os.environ))
+    notebook(folder, "3_annotate", PARAMETERS, DIES_ONCE, WRITES)
+    execute.code_cache_clear() if hasattr(execute, "code_cache_clear") else None
+    from macromicro.study import dependencies
+
+    dependencies.code_of.cache_clear()
+    assert execute.main(["tiny", "3_annotate/response-micro"]) == 0
+    shown = capfd.readouterr().out
+    assert "trying again, since this may pass" in shown
+    assert "succeeded at attempt 2" in shown
+    assert finished.out.stamp("3_annotate", "response-micro").is_file()
+    assert finished.out.types("response-micro").read_text() == "types"
+
+
+def test_an_error_is_not_tried_again(finished, folder, capfd, monkeypatch):
+    monkeypatch.setattr(execute.os, "environ", dict(execute.os.environ))
+    from macromicro.study import dependencies
+
+    notebook(folder, "3_annotate", PARAMETERS, "open('tries', 'a').write('x')", "raise ValueError('size=5 is wrong')")
+    dependencies.code_of.cache_clear()
+    assert execute.main(["tiny", "3_annotate/response-micro"]) == 1
+    assert capfd.readouterr().out.strip().endswith("error: ValueError: size=5 is wrong")
+    assert (folder / "tries").read_text() == "x"
+    assert not finished.out.stamp("3_annotate", "response-micro").is_file()
+
+
+def test_a_run_by_hand_leaves_the_study_alone(finished, folder, capsys, monkeypatch):
+    monkeypatch.setattr(execute.os, "environ", dict(execute.os.environ))
+    notebook(folder, "3_annotate", PARAMETERS, WRITES)
+    before = finished.out.types("response-micro").read_bytes()
+    assert execute.main(["--try", "tiny", "3_annotate", "--set", "tokens.low=20"]) == 0
+    shown = capsys.readouterr().out
+    place = "outputs/tiny/tries/3_annotate response-micro tokens.low=20"
+    assert f"executed notebook: {place}/3_annotate.ipynb" in shown
+    assert "changed in types/response-micro.npz" in shown
+    assert (folder / place / "types/response-micro.npz").is_file()
+    assert finished.out.types("response-micro").read_bytes() == before

@@ -1,0 +1,91 @@
+"""Manifests: what is recorded, which inputs are refused, and where a run by hand writes."""
+
+import hashlib
+import json
+
+import pytest
+from fake_study import finish, write_preset
+from macromicro.graph import provenance
+from macromicro.graph.provenance import IN_GRAPH, start
+from macromicro.study import params
+
+
+def test_the_manifest_says_what_was_run(finished, folder, monkeypatch):
+    monkeypatch.setenv(IN_GRAPH, "1")
+    run = start("3_annotate", preset="tiny", strategy="response-micro")
+    assert run.out == finished.out
+    shown = run.finish()
+    manifest = json.loads(finished.out.manifest("3_annotate", "response-micro").read_text())
+    assert manifest["outputs"] == {
+        "types/response-micro.npz": hashlib.sha256(b"made by 3_annotate/response-micro").hexdigest()
+    }
+    assert manifest["inputs"].keys() == {"respond/samples.parquet", "base_model"}
+    assert manifest["settings"].keys() == {"tokens", "types", "seed", "part", "granularity"}
+    assert manifest["params"] == finished.model_dump(mode="json")
+    assert manifest["peak_memory_mib"] > 10
+    assert str(folder) not in json.dumps(manifest)
+    assert "response-micro.npz" in shown.loc["outputs"].item()
+
+
+def test_an_absolute_corpus_path_is_cut_to_its_name(finished):
+    corpus = finished.corpus.model_copy(update={"path": "/home/someone/my.jsonl"})
+    theirs = finished.model_copy(update={"corpus": corpus})
+    assert provenance.portable(theirs).corpus.path == "my.jsonl"
+    assert provenance.portable(finished) == finished
+
+
+def test_a_missing_output_is_an_error_and_leaves_no_manifest(finished, monkeypatch):
+    monkeypatch.setenv(IN_GRAPH, "1")
+    run = start("3_annotate", preset="tiny", strategy="response-micro")
+    finished.out.types("response-micro").unlink()
+    before = finished.out.manifest("3_annotate", "response-micro").read_bytes()
+    with pytest.raises(FileNotFoundError, match=r"was to write types/response-micro\.npz"):
+        run.finish()
+    assert finished.out.manifest("3_annotate", "response-micro").read_bytes() == before
+
+
+def test_an_input_that_is_not_what_its_maker_made_is_refused(finished):
+    finished.out.responded.write_text("Made by 2_respond/2_respond")
+    with pytest.raises(ValueError, match=r"samples.parquet is not what 2_respond/2_respond made: `make report`"):
+        start("3_annotate", preset="tiny", strategy="response-micro")
+    finished.out.responded.unlink()
+    with pytest.raises(ValueError, match=r"respond/samples.parquet is not there: `make report` makes it"):
+        start("3_annotate", preset="tiny", strategy="response-micro")
+
+
+def test_a_run_by_hand_writes_beside_the_study_and_says_what_changed(finished):
+    run = start("3_annotate", preset="tiny", changes={"tokens.low": 20}, strategy="response-micro")
+    assert run.study.tokens.low == 20
+    assert run.out.root == finished.out.root / "tries" / "3_annotate response-micro tokens.low=20"
+    target = run.out.types("response-micro")
+    target.parent.mkdir(parents=True)
+    target.write_bytes(finished.out.types("response-micro").read_bytes())
+    shown = run.finish()
+    assert shown.loc["changed in types/response-micro.npz"].item() == "nothing"
+    assert (run.out.root / "manifests/3_annotate/response-micro.json").is_file()
+    assert params.load("tiny") == finished
+
+
+def test_a_change_that_the_notebook_does_not_read_is_refused(finished):
+    with pytest.raises(ValueError, match=r"3_annotate does not read judge.tie_margin, or it has this value already"):
+        start("3_annotate", preset="tiny", changes={"judge.tie_margin": 0.5}, strategy="response-micro")
+
+
+def test_a_cell_that_is_not_there_names_the_nearest(finished):
+    with pytest.raises(ValueError, match=r"strategy='response-micr'; the nearest is strategy='response-micro'"):
+        start("3_annotate", preset="tiny", strategy="response-micr")
+
+
+def test_only_models_that_are_not_done_are_missing(finished, monkeypatch):
+    monkeypatch.setenv(IN_GRAPH, "1")
+    study = write_preset({"select.levels": [0, 50, 100]})
+    finish(study, only={"4_select/response-micro/s0"})
+    run = start("5_finetune", preset="tiny", strategy="response-micro", seed=0, batch=1)
+    (missing,) = run.missing()
+    assert missing.name == "response-micro/n40-d050-s0"
+    study.out.model("response-micro", "n40-d050-s0").write_text("a model")
+    run.finish_member(missing, seconds=1.5)
+    assert run.missing() == []
+    manifest = json.loads(study.out.manifest("5_finetune", missing.name).read_text())
+    assert manifest["wall_seconds"] == 1.5
+    assert manifest["inputs"].keys() == {"datasets/response-micro/n40-d050-s0.parquet", "base_model"}
