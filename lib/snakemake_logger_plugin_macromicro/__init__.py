@@ -110,8 +110,10 @@ class LogHandler(LogHandlerBase):
             _say(f"{'':>11} the notebook with its traceback is {log.removesuffix('.txt')}")
 
     def _other(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.WARNING or self.common_settings.dryrun:
-            _say(record.getMessage())
+        message = record.getMessage()
+        told_by_its_cell = "CalledProcessError" in message or "a job execution failed" in message
+        if (record.levelno >= logging.WARNING and not told_by_its_cell) or self.common_settings.dryrun:
+            _say(message)
 
 
 def _say(line: str) -> None:
