@@ -28,6 +28,7 @@ from macromicro.annotate.types import apply_untyped, build_types, load_types
 from macromicro.cli import main as cli
 from macromicro.corpus.readers import read_samples
 from macromicro.select.select import peel, select_datasets
+from macromicro.study.files import HOST
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 MACROMICRO = Path(sys.executable).parent / "macromicro"
@@ -431,15 +432,19 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, output, request):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def aside(process):
+    return f".x.jsonl.{HOST}.{process}.part"
+
+
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_that_is_stopped_while_it_writes_leaves_no_part_of_the_result(tmp_path, sent):
     """What it writes aside is a pipe here, so that it stands still in the middle of its rows until it is stopped."""
     write(tmp_path, long_records())
     asked = [MACROMICRO, "select", "my.jsonl", "-n", "5", "--method", "random", "-o", "x.jsonl"]
     process = subprocess.Popen(
-        asked, cwd=tmp_path, stderr=subprocess.DEVNULL, preexec_fn=lambda: os.mkfifo(f".x.jsonl.{os.getpid()}.part")
+        asked, cwd=tmp_path, stderr=subprocess.DEVNULL, preexec_fn=lambda: os.mkfifo(aside(os.getpid()))
     )
-    pipe = os.open(tmp_path / f".x.jsonl.{process.pid}.part", os.O_RDONLY | os.O_NONBLOCK)
+    pipe = os.open(tmp_path / aside(process.pid), os.O_RDONLY | os.O_NONBLOCK)
     try:
         for _ in range(600):
             with contextlib.suppress(BlockingIOError):
