@@ -155,6 +155,13 @@ def test_datasets_of_one_weight_hold_as_many_samples_as_it_takes():
     assert table["n_samples"].nunique() > 1
 
 
+def test_heavy_samples_leave_types_uncovered_that_as_many_light_ones_would_cover():
+    # budget 3 * 70 / 12 = 18: the first sample of t1 or t2 spends it, so that no dataset covers all three types
+    types = make([[0]] * 10 + [[1], [2]])
+    table, _ = select_datasets(types, levels=[100], sizes=[3], seeds=[0, 1], weights=np.array([1] * 10 + [30, 30]))
+    assert table["k_target"].max() <= 2 and table["n_types_covered"].max() <= 2
+
+
 def test_only_allowed_rows_are_drawn():
     types = token_like()
     allowed = default_rng(1).random(types.n_samples) < 0.5

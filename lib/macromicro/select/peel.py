@@ -174,7 +174,7 @@ def draw_evenly(
     heap, places = np.arange(n_heap), np.empty(n_heap, np.int64)
     counts = np.zeros(n_heap, np.int64)
     drawn = np.zeros(len(in_pool), np.bool_)
-    draws = np.empty(np.sum(in_pool), np.int64)
+    draws = np.empty(np.count_nonzero(in_pool), np.int64)
     n_drawn = spent = 0
     while spent < budget:
         rank = heap[0] & RANK

@@ -61,13 +61,13 @@ def sample_evenly(types: TypeMatrix, pool: ArrayLike, size: int, rng: Generator)
     return _draw(link(types), pool, np.ones(types.n_samples, np.int64), size, rng)
 
 
-def draw_baseline(rows: ArrayLike, size: int, rng: Generator) -> NDArray[np.int64]:
+def draw_baseline(rows: int | ArrayLike, size: int, rng: Generator) -> NDArray[np.int64]:
     """Row indices of `size` samples, sorted, drawn at random without replacement.
 
     Parameters: rows, what is drawn from: distinct row indices, or a number n for the rows 0 to n - 1.
     Raises ValueError if there are fewer than `size`.
     """
-    rows = np.arange(rows) if np.ndim(rows) == 0 else np.asarray(rows)
+    rows = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
     if not 1 <= size <= len(rows):
         raise ValueError(f"size={size} must be between 1 and the {len(rows)} samples to draw from")
     return np.sort(rng.choice(rows, size, replace=False))
