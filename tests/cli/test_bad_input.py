@@ -27,7 +27,8 @@ from hypothesis import strategies as st
 from macromicro.annotate.types import apply_untyped, build_types, load_types
 from macromicro.cli import main as cli
 from macromicro.corpus.readers import read_samples
-from macromicro.select.select import peel, select_datasets
+from macromicro.select.pools import peel
+from macromicro.select.select import select_datasets
 from macromicro.study.files import HOST
 from tokenizers import Tokenizer, models, pre_tokenizers
 

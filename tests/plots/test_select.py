@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from macromicro.annotate.types import build_types
 from macromicro.plots.select import plot_coverage, plot_lengths, plot_pools
-from macromicro.select.select import peel, select_datasets
+from macromicro.select.pools import peel
+from macromicro.select.select import select_datasets
 
 mpl.use("agg")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.annotate.types import build_types
-from macromicro.select.rivals import cover_most, locate_facilities, spread_out, take_longest
-from macromicro.select.select import count_types, sample_evenly
+from macromicro.select.rivals import choose_rows, cover_most, locate_facilities, spread_out, take_longest
+from macromicro.select.select import count_types, draw_baseline, sample_evenly
 from numpy.random import default_rng
 
 
@@ -132,3 +132,32 @@ def test_rivals_refuse_impossible_sizes():
                 draw(size)
     with pytest.raises(ValueError, match="epsilon=1 must be above 0 and below 1"):
         locate_facilities(embeddings, 3, default_rng(0), epsilon=1)
+
+
+def test_every_rival_has_a_name():
+    types, embeddings, lengths = random_types(60), random_embeddings(60), np.arange(60) % 7
+    given = dict(size=9, lengths=lambda: lengths, vectors=lambda: embeddings, types=types)
+    for method, expected in {
+        "random": draw_baseline(60, 9, default_rng(4)),
+        "longest": take_longest(lengths, 9),
+        "k-center": spread_out(embeddings, 9, default_rng(4)),
+        "facility-location": locate_facilities(embeddings, 9, default_rng(4)),
+        "max-coverage": cover_most(types, 9, default_rng(4)),
+    }.items():
+        assert np.array_equal(choose_rows(method, 60, rng=default_rng(4), **given), expected)
+
+
+def test_what_a_method_does_not_need_is_not_computed():
+    def never():
+        raise AssertionError("computed")
+
+    given = dict(rng=default_rng(0), lengths=never, vectors=never)
+    assert len(choose_rows("random", 60, size=9, **given)) == 9
+    assert len(choose_rows("max-coverage", 60, size=9, types=random_types(60), **given)) == 9
+    for method in ("random", "longest", "k-center", "facility-location", "max-coverage"):
+        with pytest.raises(ValueError, match="size=61 must be between 1 and the 60 samples of the corpus"):
+            choose_rows(method, 60, size=61, **given)
+    with pytest.raises(ValueError, match="method 'max-coverage' needs types"):
+        choose_rows("max-coverage", 60, size=9, **given)
+    with pytest.raises(ValueError, match="method='shortest' must be one of random, longest, k-center"):
+        choose_rows("shortest", 60, size=9, **given)

@@ -1,51 +1,26 @@
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.annotate.types import TypeMatrix, build_types, text_array
-from macromicro.select.select import count_types, draw_baseline, evenness, peel, sample_evenly, select_datasets
+from macromicro.select.peel import draw_evenly
+from macromicro.select.pools import link, order_types, peel
+from macromicro.select.select import count_types, draw_baseline, evenness, sample_evenly, select_datasets
 from numpy.random import default_rng
 from scipy.sparse import csr_array
+from small_types import make, matrices, slow_order, token_like
 
 
-def make(rows, n_types=None):
-    """Type matrix of samples given as lists of column numbers; ids and labels are in order."""
-    n_types = n_types or 1 + max((column for row in rows for column in row), default=0)
-    pairs = [(row, column) for row, columns in enumerate(rows) for column in sorted(set(columns))]
-    ids = [f"s{row:04d}" for row in range(len(rows))]
-    labels = [f"t{column:04d}" for column in range(n_types)]
-    return build_types(ids, [row for row, _ in pairs], [column for _, column in pairs], labels, report={})
-
-
-def slow_order(types, rng):
-    """Rank of every type: a random order of the sorted labels."""
-    by_label = sorted(range(types.n_types), key=lambda column: types.labels[column])
-    return [by_label[place] for place in rng.permutation(types.n_types)]
-
-
-def slow_peel(types, seed):
-    """Algorithm 1 with sets: pool and live types before each step."""
-    rank = {column: place for place, column in enumerate(slow_order(types, default_rng(seed)))}
-    dense = types.matrix.toarray().astype(bool)
-    live = {row for row in range(types.n_samples) if dense[row].any()}
-    states = []
-    while True:
-        counts = {t: sum(dense[row, t] for row in live) for t in range(types.n_types)}
-        present = [t for t in counts if counts[t]]
-        states.append((sorted(live), sorted(present)))
-        if not present:
-            return states
-        cheapest = min(present, key=lambda t: (counts[t], rank[t]))
-        live = {row for row in live if not dense[row, cheapest]}
-
-
-def slow_sample(types, pool, size, rng):
+def slow_sample(types, pool, budget, rng, weights=None):
     """Algorithm 2 by its words; drawn rows are passed over in the same order as in the compiled loop."""
+    weights = [1] * types.n_samples if weights is None else weights
     rank = {column: place for place, column in enumerate(slow_order(types, rng))}
     dense = types.matrix.toarray().astype(bool)
     left = {t: [row for row in sorted(pool) if dense[row, t]] for t in range(types.n_types)}
     drawn = []
-    while len(drawn) < size:
+    while sum(weights[row] for row in drawn) < budget:
         counts = {t: sum(dense[row, t] for row in drawn) for t in left}
         served = min((t for t in left if left[t]), key=lambda t: (counts[t], rank[t]))
         rows = left[served]
@@ -57,64 +32,6 @@ def slow_sample(types, pool, size, rng):
     return sorted(drawn)
 
 
-matrices = st.integers(1, 12).flatmap(
-    lambda n_types: st.lists(st.sets(st.integers(0, n_types - 1), max_size=5), min_size=1, max_size=25).map(
-        lambda rows: make([sorted(row) for row in rows], n_types)
-    )
-)
-
-
-def test_peel_by_hand():
-    # counts: t0 1, t1 3, t2 2. t0 goes first, with s0; then t1 and t2 have 2 each and s3 alone carries t2 only.
-    types = make([[0, 1], [1], [1, 2], [2]])
-    peeling = peel(types, seed=0)
-    assert peeling.ks.tolist() == [3, 2, 1, 0]
-    assert peeling.pool_sizes.tolist() == [4, 3, 1, 0]
-    assert peeling.pool(3).tolist() == [0, 1, 2, 3]
-    assert peeling.pool(2).tolist() == [1, 2, 3]
-    assert peeling.pool(1).tolist() in ([1], [3])
-    assert peeling.pool(0).tolist() == []
-    assert (peeling.fewest_types(1), peeling.fewest_types(3), peeling.fewest_types(4)) == (1, 2, 3)
-
-
-def test_a_step_that_empties_several_types_leaves_no_pool_between():
-    # every type but t3 hangs on s0: whichever of t0, t1, t2 goes first takes the other two along
-    peeling = peel(make([[0, 1, 2], [3], [3]]), seed=5)
-    assert peeling.ks.tolist() == [4, 1, 0]
-    assert [peeling.nearest(k) for k in range(6)] == [0, 1, 1, 1, 4, 4]
-    assert peeling.pool(3).tolist() == [1, 2]
-
-
-def test_ties_are_seeded():
-    types = make([[column] for column in range(20)])
-    survivors = {int(peel(types, seed=seed).pool(1)[0]) for seed in range(30)}
-    assert len(survivors) > 8
-
-
-@settings(max_examples=150, deadline=None)
-@given(matrices, st.integers(0, 5))
-def test_peel_equals_the_slow_reference(types, seed):
-    peeling = peel(types, seed=seed)
-    states = slow_peel(types, seed)
-    assert peeling.ks.tolist() == [len(present) for _, present in states]
-    assert peeling.pool_sizes.tolist() == [len(live) for live, _ in states]
-    for live, present in states:
-        assert peeling.pool(len(present)).tolist() == live
-
-
-@settings(max_examples=100, deadline=None)
-@given(matrices, st.integers(0, 5))
-def test_pools_are_nested_and_hold_exactly_their_types(types, seed):
-    peeling = peel(types, seed=seed)
-    larger = set(range(types.n_samples)) - set(types.untyped)
-    for k in range(types.n_types, -1, -1):
-        pool = peeling.pool(k)
-        assert set(pool) <= larger
-        assert np.count_nonzero(count_types(types, pool)) == peeling.nearest(k) <= k
-        larger = set(pool)
-    assert not larger
-
-
 @settings(max_examples=150, deadline=None)
 @given(matrices, st.integers(0, 5), st.data())
 def test_sampler_equals_the_slow_reference(types, seed, data):
@@ -124,6 +41,18 @@ def test_sampler_equals_the_slow_reference(types, seed, data):
         rows = sample_evenly(types, pool, size, default_rng(seed))
         assert rows.tolist() == slow_sample(types, pool, size, default_rng(seed))
         assert len(set(rows)) == size and set(rows) <= set(pool)
+
+
+@settings(max_examples=150, deadline=None)
+@given(matrices, st.integers(0, 5), st.data())
+def test_a_draw_by_weight_equals_the_slow_reference(types, seed, data):
+    typed = types.types_per_sample > 0
+    if typed.any():
+        weights = np.array(data.draw(st.lists(st.integers(1, 9), min_size=len(typed), max_size=len(typed))))
+        budget, links, rng = data.draw(st.integers(1, int(weights[typed].sum()))), link(types), default_rng(seed)
+        rows = draw_evenly(*links[:4], order_types(links, rng), typed, weights, budget, rng)
+        assert sorted(rows) == slow_sample(types, np.flatnonzero(typed), budget, default_rng(seed), weights)
+        assert weights[rows].sum() >= budget > weights[rows[:-1]].sum()
 
 
 def test_sampler_covers_every_type_when_size_allows():
@@ -160,17 +89,6 @@ def test_sampler_refuses_what_it_cannot_serve():
             sample_evenly(types, pool, 1, default_rng(0))
 
 
-def token_like(n_samples=600, n_types=150, seed=0, untyped=5):
-    """Samples with Zipf-like types, as mid-band tokens have."""
-    rng = default_rng(seed)
-    weights = 1 / np.arange(5, n_types + 5)
-    rows = [
-        rng.choice(n_types, rng.integers(1, 9), replace=False, p=weights / weights.sum()).tolist()
-        for _ in range(n_samples - untyped)
-    ]
-    return make([*rows, *[[] for _ in range(untyped)]], n_types)
-
-
 def test_levels_are_linear_in_the_types_covered_and_every_dataset_has_its_size():
     types = token_like()
     levels = [0, 16, 33, 50, 66, 83, 100]
@@ -201,6 +119,80 @@ def test_where_a_dataset_cannot_cover_its_pool_it_draws_from_a_larger_one():
     assert table.groupby("level")["n_types_covered"].mean().is_monotonic_increasing
 
 
+@settings(max_examples=100, deadline=None)
+@given(matrices, st.sampled_from([("type", [0, 50, 100]), ("sample", [100])]), st.integers(1, 25), st.integers(0, 3))
+def test_weights_of_one_change_nothing(types, reading, size, seed):
+    pruning, levels = reading
+    given = dict(levels=levels, sizes=[size], seeds=[0, 1], seed=seed, pruning=pruning)
+    ones = np.ones(types.n_samples, dtype=int)
+    try:
+        table, rows = select_datasets(types, **given)
+    except ValueError as error:
+        with pytest.raises(ValueError, match=re.escape(str(error))):
+            select_datasets(types, **given, weights=ones)
+        return
+    weighted, same = select_datasets(types, **given, weights=ones)
+    assert table.equals(weighted) and (table["n_samples"] == size).all()
+    assert all(np.array_equal(rows[name], same[name]) for name in rows)
+
+
+def test_datasets_of_one_weight_hold_as_many_samples_as_it_takes():
+    types = token_like()
+    weights = 5 * types.types_per_sample + default_rng(0).integers(1, 4, types.n_samples)
+    budget = round(150 * weights[types.types_per_sample > 0].mean())
+    table, rows = select_datasets(types, levels=[0, 33, 66, 100], sizes=[150], seeds=[0, 1], weights=weights)
+    peeling = peel(types, seed=0)
+    for row in table.itertuples():
+        chosen, pool = rows[row.dataset], peeling.pool(row.k)
+        assert 0 <= weights[chosen].sum() - budget < weights[chosen].max()
+        assert row.n_samples == len(set(chosen)) and row.size == 150
+        assert set(chosen) <= set(pool) and row.pool_size == len(pool)
+        assert weights[pool].sum() >= budget
+    lowest = table.loc[table["level"] == 0, "k"].iloc[0]
+    assert weights[peeling.pool(lowest - 1)].sum() < budget <= weights[peeling.pool(lowest)].sum()
+    by_level = table.groupby("level")["n_types_covered"].mean()
+    assert by_level.is_monotonic_increasing and by_level[100] > 1.2 * by_level[0]
+    assert table["n_samples"].nunique() > 1
+
+
+def test_heavy_samples_leave_types_uncovered_that_as_many_light_ones_would_cover():
+    # budget 3 * 70 / 12 = 18: the first sample of t1 or t2 spends it, so that no dataset covers all three types
+    types = make([[0]] * 10 + [[1], [2]])
+    table, _ = select_datasets(types, levels=[100], sizes=[3], seeds=[0, 1], weights=np.array([1] * 10 + [30, 30]))
+    assert table["k_target"].max() <= 2 and table["n_types_covered"].max() <= 2
+
+
+def test_only_allowed_rows_are_drawn():
+    types = token_like()
+    allowed = default_rng(1).random(types.n_samples) < 0.5
+    fewer = build_types(types.ids[allowed], *types.matrix[allowed].nonzero(), types.labels, report={})
+    given = dict(levels=[0, 50, 100], sizes=[80], seeds=[0])
+    table, rows = select_datasets(types, **given, allowed=allowed)
+    assert all(allowed[chosen].all() for chosen in rows.values())
+    alone, same = select_datasets(fewer, **given)  # by type, ties hang on labels only
+    assert table.drop(columns="coverage").equals(alone.drop(columns="coverage"))
+    assert all(np.array_equal(np.flatnonzero(allowed)[same[name]], rows[name]) for name in rows)
+    few = np.arange(types.n_samples) < 40
+    with pytest.raises(ValueError, match="size=80 must be between 1 and the 40 samples that carry a type and are"):
+        select_datasets(types, **given, allowed=few)
+    table, _ = select_datasets(types, levels=[100], sizes=[40], seeds=[0], allowed=few)
+    n_present = np.count_nonzero(count_types(types, np.arange(40)))
+    assert table["coverage"].tolist() == [n_present / 150]  # of the types of the corpus, not of the allowed rows
+
+
+@pytest.mark.parametrize("size", [5, 20, 60, 200])
+def test_the_literal_reading_leaves_no_room_for_levels(size):
+    """Its pools are nearly the smallest covers: one that still holds N samples covers as much as N samples can."""
+    types = token_like()
+    with pytest.raises(ValueError, match=f"size={size} leaves no room for levels"):
+        select_datasets(types, levels=[0, 100], sizes=[size], seeds=[0], pruning="sample")
+    table, rows = select_datasets(types, levels=[100], sizes=[size], seeds=[0], pruning="sample")
+    peeling = peel(types, seed=0, pruning="sample")
+    pool = peeling.pool(table["k"].iloc[0])
+    assert table["k"].iloc[0] == peeling.fewest_types(size)
+    assert table["pool_size"].iloc[0] == len(pool) >= size and set(rows[f"n{size}-d100-s0"]) <= set(pool)
+
+
 def test_same_seed_same_datasets_and_other_seeds_change_nothing_of_a_dataset():
     types = token_like()
     table, rows = select_datasets(types, levels=[0, 100], sizes=[50, 100], seeds=[0, 1], seed=7)
@@ -214,12 +206,14 @@ def test_same_seed_same_datasets_and_other_seeds_change_nothing_of_a_dataset():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 10_000))
-def test_order_of_rows_and_columns_does_not_matter(shuffle):
+@given(st.integers(0, 10_000), st.sampled_from([("type", [0, 50, 100]), ("sample", [100])]))
+def test_order_of_rows_and_columns_does_not_matter(shuffle, reading):
+    pruning, levels = reading
     types = token_like(120, 30)
     rng = default_rng(shuffle)
     rows, columns = rng.permutation(types.n_samples), rng.permutation(types.n_types)
     places = types.matrix.tocoo().coords
+    given = dict(levels=levels, sizes=[40], seeds=[0, 1], pruning=pruning)
     moved = build_types(
         types.ids[rows],
         np.argsort(rows)[places[0]],
@@ -227,8 +221,8 @@ def test_order_of_rows_and_columns_does_not_matter(shuffle):
         types.labels[columns],
         report={},
     )
-    table, chosen = select_datasets(types, levels=[0, 50, 100], sizes=[40], seeds=[0, 1])
-    moved_table, moved_chosen = select_datasets(moved, levels=[0, 50, 100], sizes=[40], seeds=[0, 1])
+    table, chosen = select_datasets(types, **given)
+    moved_table, moved_chosen = select_datasets(moved, **given)
     assert table.equals(moved_table)
     for name, at in chosen.items():
         assert types.ids[at].tolist() == moved.ids[moved_chosen[name]].tolist()
@@ -256,8 +250,11 @@ def test_select_says_what_is_out_of_reach():
     assert rows["n3-d100-s0"].tolist() == [0, 1, 3] and table["coverage"].tolist() == [1.0]
     with pytest.raises(ValueError, match="level=101 must be a percentage"):
         select_datasets(types, levels=[101], sizes=[1], seeds=[0])
-    with pytest.raises(ValueError, match="k=-1"):
-        peel(types, seed=0).pool(-1)
+    for weights in ([1, 2], [1.0, 1, 1, 1]):
+        with pytest.raises(ValueError, match="weights must be 4 whole numbers, one per sample"):
+            select_datasets(types, levels=[100], sizes=[1], seeds=[0], weights=weights)
+    with pytest.raises(ValueError, match="weights must be at least 1, but sample 's0001' weighs 0"):
+        select_datasets(types, levels=[100], sizes=[1], seeds=[0], weights=[1, 0, 0, 1])  # s0002 has no type
     empty = TypeMatrix(csr_array((2, 3), dtype=np.uint8), text_array(["a", "b"]), text_array("xyz"), {})
     assert peel(empty, seed=0).ks.tolist() == [0]
     with pytest.raises(ValueError, match="the 0 samples that carry a type"):
@@ -275,5 +272,10 @@ def test_baseline_is_a_plain_draw():
     rows = draw_baseline(50, 20, default_rng(0))
     assert len(set(rows)) == 20 and (np.diff(rows) > 0).all() and rows.max() < 50
     assert np.array_equal(rows, draw_baseline(50, 20, default_rng(0)))
-    with pytest.raises(ValueError, match="size=51 must be between 1 and the 50 samples"):
+    some = np.array([40, 3, 7, 21])
+    assert set(draw_baseline(some, 3, default_rng(0))) < set(some)
+    assert draw_baseline(some, 4, default_rng(0)).tolist() == [3, 7, 21, 40]
+    with pytest.raises(ValueError, match="size=51 must be between 1 and the 50 samples to draw from"):
         draw_baseline(50, 51, default_rng(0))
+    with pytest.raises(ValueError, match="size=5 must be between 1 and the 4 samples to draw from"):
+        draw_baseline(some, 5, default_rng(0))

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from macromicro.select.select import Peeling
+from macromicro.select.pools import Peeling
 
 WIDTH = 8.0  # inches: at 700 pixels, text of 10 points is 12 pixels high
 SIZE_STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"))

@@ -13,11 +13,11 @@ from tqdm import tqdm
 
 from macromicro.annotate.tokens import annotate_tokens, tokenize
 from macromicro.annotate.types import TypeMatrix, apply_untyped
-from macromicro.select.rivals import cover_most, locate_facilities, spread_out, take_longest
+from macromicro.select.rivals import Rival, choose_rows
 from macromicro.select.select import count_types, draw_baseline, evenness, select_datasets
 from macromicro.study.sections import Granularity, Part
 
-Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
+Method = Literal["even"] | Rival
 Embed = Callable[[pd.Series], NDArray[np.float32]]
 BPE_SIZE = 32_000
 LONG_RUNS = r"\p{L}{1000}|\p{N}{1000}|[^\s\p{L}\p{N}]{1000}|\s{1000}"  # a megabyte of "na" would take half an hour
@@ -123,11 +123,22 @@ def choose(
     facts: dict[str, Any] = {}
     rng = default_rng(seed)
     if method == "even":
-        table, chosen = select_datasets(_needed(types, method), levels=[level], sizes=[size], seeds=[seed], seed=seed)
+        if types is None:
+            raise ValueError(f"method {method!r} needs types: give a granularity")
+        table, chosen = select_datasets(types, levels=[level], sizes=[size], seeds=[seed], seed=seed)
         rows = next(iter(chosen.values()))
         facts = {"types in the pool": int(table["k"].iloc[0]), "samples in the pool": int(table["pool_size"].iloc[0])}
     else:
-        rows = _choose_otherwise(samples[part], method, size, rng, types, embed)
+        texts = samples[part]
+        rows = choose_rows(
+            method,
+            len(texts),
+            size=size,
+            rng=rng,
+            lengths=lambda: tokenize(texts, None, unit="word").lengths,
+            vectors=lambda: embed(texts),
+            types=types,
+        )
     if types is not None:
         facts |= describe_coverage(types, rows, default_rng(seed))
     return Choice(rows, facts)
@@ -148,28 +159,6 @@ def describe_coverage(types: TypeMatrix, rows: NDArray[np.int64], rng: Generator
         "evenness of a random draw": round(evenness(by_chance), 4),
         "samples of the corpus without a type": types.report.get("untyped", {}).get("n", len(types.untyped)),
     }
-
-
-def _choose_otherwise(
-    texts: pd.Series, method: Method, size: int, rng: Generator, types: TypeMatrix | None, embed: Embed
-) -> NDArray[np.int64]:
-    """Rows chosen by one of the rivals of type-aware sampling."""
-    if method == "random":
-        return draw_baseline(len(texts), size, rng)
-    if method == "longest":
-        return take_longest(tokenize(texts, None, unit="word").lengths, size)
-    if method == "max-coverage":
-        return cover_most(_needed(types, method), size, rng)
-    if size > len(texts):  # before the embedding, which takes long
-        raise ValueError(f"size={size} must be between 1 and the {len(texts)} samples of the corpus")
-    return (spread_out if method == "k-center" else locate_facilities)(embed(texts), size, rng)
-
-
-def _needed(types: TypeMatrix | None, method: str) -> TypeMatrix:
-    """The types, which the method needs."""
-    if types is None:
-        raise ValueError(f"method {method!r} needs types: give a granularity")
-    return types
 
 
 def _train_bpe(samples: pd.DataFrame) -> Any:

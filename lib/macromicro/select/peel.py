@@ -51,6 +51,58 @@ def peel_types(
 
 
 @njit(cache=True)
+def peel_samples(
+    starts: IntArray, columns: IntArray, type_starts: IntArray, rows: IntArray, order: IntArray
+) -> tuple[IntArray, IntArray, int]:
+    """`peel_types` by sample: each step removes the one with fewest types that no other live sample carries.
+
+    Ties go to the first in `order`, the samples that carry a type, shape (n_typed,). When one carrier of a type is left
+    the type becomes its own; the xor of the live carriers tells which it is. Own types only grow in number, so an entry
+    of the heap is brought up to date when it reaches the top. Takes O(n + (n_typed + n_types) log n_typed).
+    """
+    sample_steps = np.full(len(starts) - 1, -1, np.int32)
+    type_steps = np.full(len(type_starts) - 1, -1, np.int32)
+    counts, carriers, n_own = _own_types(len(sample_steps), type_starts, rows)
+    n_heap = len(order)
+    heap, places = np.empty(n_heap, np.int64), np.empty(n_heap, np.int64)
+    for rank in range(n_heap):
+        _lift(heap, places, rank, n_own[order[rank]] * ONE + rank)
+    step = 0
+    while n_heap:
+        rank = heap[0] & RANK
+        row = order[rank]
+        if heap[0] >> 32 < n_own[row]:
+            _sink(heap, places, n_heap, n_own[row] * ONE + rank)
+            continue
+        n_heap -= 1
+        _sink(heap, places, n_heap, heap[n_heap])
+        sample_steps[row] = step
+        for t in columns[starts[row] : starts[row + 1]]:
+            counts[t] -= 1
+            carriers[t] ^= row
+            if counts[t] == 1:
+                n_own[carriers[t]] += 1
+            elif counts[t] == 0:
+                type_steps[t] = step
+        step += 1
+    return sample_steps, type_steps, step
+
+
+@njit(cache=True)
+def _own_types(n_samples: int, type_starts: IntArray, rows: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+    """Carriers of each type, how many and their xor, and for each sample how many types it alone carries."""
+    counts = np.diff(type_starts)
+    carriers = np.zeros(len(counts), np.int64)
+    n_own = np.zeros(n_samples, np.int64)
+    for t in range(len(counts)):
+        for row in rows[type_starts[t] : type_starts[t + 1]]:
+            carriers[t] ^= row
+        if counts[t] == 1:
+            n_own[carriers[t]] += 1
+    return counts, carriers, n_own
+
+
+@njit(cache=True)
 def _heap_of_counts(type_starts: IntArray, order: IntArray) -> tuple[IntArray, IntArray, int]:
     """Indexed min-heap of the types that any sample carries, keyed by (samples, rank), and the place of each rank."""
     heap = np.empty(len(order), np.int64)
@@ -105,24 +157,26 @@ def draw_evenly(
     rows: IntArray,
     order: IntArray,
     in_pool: BoolArray,
-    size: int,
+    weights: IntArray,
+    budget: int,
     rng: Generator,
 ) -> IntArray:
-    """Rows of `size` samples of a pool, in the order drawn: least-covered type first, one of its samples at random.
+    """Rows of samples of a pool, in the order drawn: least-covered type first, one of its samples at random.
 
-    A type whose samples are all drawn is served no more. Every sample of the pool must carry a type, and the pool must
-    hold `size` samples. Counts only grow, so an entry of the heap is brought up to date when it reaches the top.
+    Samples are drawn until their weights reach `budget`. A type whose samples are all drawn is served no more. Every
+    sample of the pool must carry a type, and the pool must weigh `budget`. Counts only grow, so an entry of the heap is
+    brought up to date when it reaches the top.
 
-    Parameters: as for `peel_types`; in_pool, shape (n_samples,).
+    Parameters: as for `peel_types`; in_pool and weights, shape (n_samples,).
     """
     undrawn, begins, ends = _rows_in_pool(type_starts, rows, in_pool)
     n_heap = len(order)
     heap, places = np.arange(n_heap), np.empty(n_heap, np.int64)
     counts = np.zeros(n_heap, np.int64)
     drawn = np.zeros(len(in_pool), np.bool_)
-    draws = np.empty(size, np.int64)
-    n_drawn = 0
-    while n_drawn < size:
+    draws = np.empty(np.count_nonzero(in_pool), np.int64)
+    n_drawn = spent = 0
+    while spent < budget:
         rank = heap[0] & RANK
         served = order[rank]
         begin, end = begins[served], ends[served]
@@ -140,8 +194,9 @@ def draw_evenly(
                 drawn[row] = True
                 draws[n_drawn] = row
                 n_drawn += 1
+                spent += weights[row]
                 counts[columns[starts[row] : starts[row + 1]]] += 1
-    return draws
+    return draws[:n_drawn]
 
 
 @njit(cache=True)

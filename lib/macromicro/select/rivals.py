@@ -1,8 +1,10 @@
 """Other ways to choose N samples of a corpus, to hold against type-aware sampling.
 
-Each returns the sorted row indices of `size` samples, as `select.sample_evenly` does. Random draws, the plainest rival,
-are `select.draw_baseline`.
+Each returns sorted row indices of `size` samples, as `select.sample_evenly` does; `choose_rows` takes them by name.
 """
+
+from collections.abc import Callable
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.random import Generator
@@ -11,9 +13,44 @@ from tqdm import tqdm
 
 from macromicro.annotate.types import TypeMatrix
 from macromicro.select.peel import cover_greedily
+from macromicro.select.select import draw_baseline
 
+Rival = Literal["random", "longest", "k-center", "facility-location", "max-coverage"]
 Rows = NDArray[np.int64]
 BLOCK_BYTES = 64 << 20
+
+
+def choose_rows(
+    method: Rival,
+    n_samples: int,
+    *,
+    size: int,
+    rng: Generator,
+    lengths: Callable[[], ArrayLike],
+    vectors: Callable[[], ArrayLike],
+    types: TypeMatrix | None = None,
+) -> Rows:
+    """Row indices of `size` of `n_samples` samples, sorted, chosen by the method of this name.
+
+    Parameters: lengths, gives what `longest` goes by, shape (n_samples,); vectors, gives the embeddings that `k-center`
+    and `facility-location` go by, shape (n_samples, dim), L2-normalised; both are called only if needed, and after
+    `size` is known to be possible. types, what `max-coverage` covers.
+    Raises ValueError if the method is unknown or lacks types, or there are fewer than `size` samples.
+    """
+    if method not in get_args(Rival):
+        raise ValueError(f"method={method!r} must be one of {', '.join(get_args(Rival))}")
+    _check_size(size, n_samples)
+    if method == "random":
+        return draw_baseline(n_samples, size, rng)
+    if method == "longest":
+        return take_longest(lengths(), size)
+    if method == "k-center":
+        return spread_out(vectors(), size, rng)
+    if method == "facility-location":
+        return locate_facilities(vectors(), size, rng)
+    if types is None:
+        raise ValueError(f"method {method!r} needs types: give a granularity")
+    return cover_most(types, size, rng)
 
 
 def take_longest(lengths: ArrayLike, size: int) -> Rows:

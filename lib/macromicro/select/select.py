@@ -1,12 +1,18 @@
-"""Draw datasets that differ in diversity level and in nothing else.
+"""Draw datasets of one size that differ in diversity level.
 
-The diversity level is the share of types (topics, tags or mid-band tokens) that a dataset of fixed size covers, between
-the fewest that leave it samples enough (0 %) and the most that it can cover (100 %). Our reading of algorithms
-1 and 2 of arXiv 2505.24768; the loops themselves are compiled, in `macromicro.select.peel`.
+The diversity level is the share of types (topics, tags or mid-band tokens) that a dataset of fixed size covers. Per
+size, 0 % is what a dataset drawn from the smallest pool that holds `size` samples covers, 100 % what one drawn from the
+whole corpus covers, and levels are linear in the number of types covered between the two. Each level draws from the
+smallest pool that lets it cover its number of types: that of exactly so many types wherever a dataset can cover them
+all, as it can at the paper's scale, and else a larger one. If a step of the peel jumps over a number, the next lower
+one is taken. Our reading of algorithms 1 and 2 of arXiv 2505.24768; the loops themselves are compiled, in
+`macromicro.select.peel`.
+
+What goes along with diversity is not held fixed: a sample with many types is mostly a long one. So length is shown
+beside every level, and can be bounded (`allowed`) or be the measure of size (`weights`).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -16,72 +22,21 @@ from numpy.random import Generator, default_rng
 from numpy.typing import ArrayLike, NDArray
 
 from macromicro.annotate.types import TypeMatrix
-from macromicro.select.peel import IntArray, draw_evenly, peel_types
+from macromicro.select.peel import BoolArray, IntArray, draw_evenly
+from macromicro.select.pools import Links, Peeling, Pruning, link, order_types, peel_links
 from macromicro.study.settings import dataset_name
 
 
-@dataclass(frozen=True, eq=False)
-class Peeling:
-    """The order in which types and samples leave when the cheapest type goes first: a nested pool for every k.
+class _Source(NamedTuple):
+    """What all datasets of one size are drawn from; `budget` is the weight that each must reach."""
 
-    One step may empty several types at once, so that not every k has a pool; `nearest` gives the next lower one.
-
-    Attributes
-    ----------
-    sample_steps : int32, shape (n_samples,), step at which each sample leaves; -1 for samples without types.
-    type_steps : int32, shape (n_types,), step at which each type leaves; -1 for types without samples.
-    ks : int64, shape (n_steps + 1,), types left before each step, strictly decreasing to 0.
-    pool_sizes : int64, shape (n_steps + 1,), samples left before each step, strictly decreasing to 0.
-    """
-
-    sample_steps: IntArray
-    type_steps: IntArray
-    ks: IntArray
-    pool_sizes: IntArray
-
-    def nearest(self, k: int) -> int:
-        """The largest number of types, at most `k`, that a pool holds exactly. Raises ValueError if k is negative."""
-        return int(self.ks[self.state(k)])
-
-    def pool(self, k: int) -> NDArray[np.int64]:
-        """Rows of the pool of `nearest(k)` types, sorted: all samples that carry only those types."""
-        return np.flatnonzero(self.sample_steps >= self.state(k))
-
-    def fewest_types(self, size: int) -> int:
-        """The smallest k whose pool holds `size` samples. Raises ValueError if too few samples carry a type."""
-        return int(self.ks[self.smallest_state(size)])
-
-    def smallest_state(self, size: int) -> int:
-        """The last step before which `size` samples are left. Raises ValueError as `fewest_types`."""
-        if not 1 <= size <= self.pool_sizes[0]:
-            raise ValueError(f"size={size} must be between 1 and the {self.pool_sizes[0]} samples that carry a type")
-        return int(np.searchsorted(-self.pool_sizes, -size, side="right")) - 1
-
-    def state(self, k: int) -> int:
-        """The first step before which at most `k` types are left. Raises ValueError if k is negative."""
-        if k < 0:
-            raise ValueError(f"k={k} must be at least 0, a number of types")
-        return int(np.searchsorted(-self.ks, -k))
-
-
-class _Links(NamedTuple):
-    """Both directions of a type matrix as flat arrays, and the columns in the order of their labels."""
-
-    starts: IntArray
-    columns: IntArray
-    type_starts: IntArray
-    rows: IntArray
-    by_label: IntArray
-
-
-def peel(types: TypeMatrix, *, seed: int) -> Peeling:
-    """Remove again and again the type that costs fewest live samples, with all live samples that carry it.
-
-    Types that lose their last live sample on the way leave in the same step, at no cost. Ties are broken by a seeded
-    permutation of the sorted labels. One pass, O(n log n_types) for n nonzeros, gives the pools of all k.
-    Source: algorithm 1 of arXiv 2505.24768 (inverse greedy pruning), our reading.
-    """
-    return _peel(_link(types), seed)
+    types: TypeMatrix
+    links: Links
+    peeling: Peeling
+    weights: IntArray
+    size: int
+    budget: int
+    seed: int
 
 
 def sample_evenly(types: TypeMatrix, pool: ArrayLike, size: int, rng: Generator) -> NDArray[np.int64]:
@@ -103,53 +58,56 @@ def sample_evenly(types: TypeMatrix, pool: ArrayLike, size: int, rng: Generator)
     untyped = pool[types.types_per_sample[pool] == 0]
     if len(untyped):
         raise ValueError(f"row {untyped[0]} of the pool ({types.ids[untyped[0]]!r}) has no type to be drawn for")
-    return _draw(_link(types), pool, size, rng)
+    return _draw(link(types), pool, np.ones(types.n_samples, np.int64), size, rng)
 
 
-def draw_baseline(n_samples: int, size: int, rng: Generator) -> NDArray[np.int64]:
-    """Row indices of `size` of `n_samples` samples, sorted, drawn at random without replacement.
+def draw_baseline(rows: int | ArrayLike, size: int, rng: Generator) -> NDArray[np.int64]:
+    """Row indices of `size` samples, sorted, drawn at random without replacement.
 
+    Parameters: rows, what is drawn from: distinct row indices, or a number n for the rows 0 to n - 1.
     Raises ValueError if there are fewer than `size`.
     """
-    if not 1 <= size <= n_samples:
-        raise ValueError(f"size={size} must be between 1 and the {n_samples} samples of the corpus")
-    return np.sort(rng.choice(n_samples, size, replace=False))
+    rows = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
+    if not 1 <= size <= len(rows):
+        raise ValueError(f"size={size} must be between 1 and the {len(rows)} samples to draw from")
+    return np.sort(rng.choice(rows, size, replace=False))
 
 
 def select_datasets(
-    types: TypeMatrix, *, levels: Sequence[int], sizes: Sequence[int], seeds: Sequence[int], seed: int = 0
+    types: TypeMatrix,
+    *,
+    levels: Sequence[int],
+    sizes: Sequence[int],
+    seeds: Sequence[int],
+    seed: int = 0,
+    pruning: Pruning = "type",
+    allowed: BoolArray | None = None,
+    weights: IntArray | None = None,
 ) -> tuple[pd.DataFrame, dict[str, NDArray[np.int64]]]:
-    """Table of the datasets of one strategy, and the rows of each, for every size, level and seed.
+    """Table of the datasets of one strategy, and the rows of each, for every size, level and seed (see the module).
 
-    Per size, 0 % is what a dataset drawn from the smallest pool that holds `size` samples covers, 100 % what one drawn
-    from the whole corpus covers, and levels are linear in the number of types covered between the two. Each level draws
-    from the smallest pool that lets it cover its number of types: that of exactly so many types wherever a dataset
-    can cover them all, as it can at the paper's scale, and else a larger one. If a step of the peel jumps over a
-    number, the next lower one is taken. All share one peel; `seed` also decides pools, `seeds` vary what is drawn.
+    All datasets share one peel; `seed` also decides pools, `seeds` vary what is drawn.
 
+    Parameters: pruning, see `pools.peel`; allowed, shape (n_samples,), rows that may be drawn, others count as samples
+    without types; weights, whole numbers, shape (n_samples,), what each sample costs, such as its response tokens: a
+    dataset of size N is then as many samples as reach N times the mean weight of all that carry a type and are allowed.
     Table, a row per dataset: dataset, size, level, seed, k_target (types to cover), k (types of the pool), pool_size,
-    n_types_covered, coverage (share of the types of the corpus), evenness (see `evenness`).
-    Raises ValueError where a level is no percentage, more samples are asked for than carry types, or several levels
-    where size leaves no room between 0 and 100 %.
+    n_samples, n_types_covered, coverage (share of the types of the corpus), evenness (see `evenness`).
+    Raises ValueError where a level is no percentage, more samples are asked for than carry types and are allowed, or
+    several levels where size leaves no room between 0 and 100 %; and if pruning, allowed or weights do not fit.
     """
-    for level in levels:
-        if not 0 <= level <= 100:
-            raise ValueError(f"level={level} must be a percentage, between 0 and 100")
-    links = _link(types)
-    peeling = _peel(links, seed)
+    links = link(types, allowed)
+    peeling = peel_links(links, seed=seed, pruning=pruning)
+    costs = _weigh(types, peeling, weights)
     records, rows = [], {}
     for size in sizes:
-        choices = _choose_pools(types, links, peeling, size=size, levels=levels, seed=seed)
-        for level, (target, k) in zip(levels, choices, strict=True):
-            pool = peeling.pool(k)
+        source = _Source(types, links, peeling, costs, size, _set_budget(peeling, costs, size, allowed), seed)
+        for level, (target, k) in zip(levels, _choose_pools(source, levels), strict=True):
             for replicate in seeds:
                 name = dataset_name(size, level, replicate)
-                rows[name] = _draw(links, pool, size, default_rng([seed, replicate, size, k]))
-                counts = count_types(types, rows[name])
-                n_covered = int(np.count_nonzero(counts))
-                share = n_covered / int(peeling.ks[0])
-                records.append((name, size, level, replicate, target, k, len(pool), n_covered, share, evenness(counts)))
-    columns = ["dataset", "size", "level", "seed", "k_target", "k", "pool_size"]
+                rows[name] = _draw_dataset(source, k, [seed, replicate, size, k])
+                records.append((name, size, level, replicate, target, k, *_describe(source, k, rows[name])))
+    columns = ["dataset", "size", "level", "seed", "k_target", "k", "pool_size", "n_samples"]
     return pd.DataFrame(records, columns=[*columns, "n_types_covered", "coverage", "evenness"]), rows
 
 
@@ -173,71 +131,96 @@ def evenness(counts: ArrayLike) -> float:
     return float(-(shares * np.log(shares)).sum() / np.log(len(shares)))
 
 
-def _choose_pools(
-    types: TypeMatrix, links: _Links, peeling: Peeling, *, size: int, levels: Sequence[int], seed: int
-) -> list[tuple[int, int]]:
-    """Types to cover and types of the pool to draw from, for each level (rule in `select_datasets`).
+def _weigh(types: TypeMatrix, peeling: Peeling, weights: IntArray | None) -> NDArray[np.int64]:
+    """The weight of every sample, one each if none are given, shape (n_samples,)."""
+    if weights is None:
+        return np.ones(types.n_samples, np.int64)
+    weights = np.asarray(weights)
+    if weights.shape != (types.n_samples,) or not np.issubdtype(weights.dtype, np.integer):
+        raise ValueError(
+            f"weights must be {types.n_samples} whole numbers, one per sample, not {weights.dtype} of {weights.shape}"
+        )
+    light = np.flatnonzero((weights < 1) & (peeling.sample_steps >= 0))
+    if len(light):
+        raise ValueError(f"weights must be at least 1, but sample {types.ids[light[0]]!r} weighs {weights[light[0]]}")
+    return weights.astype(np.int64)
 
-    What a pool lets `size` samples cover is found by drawing once, unless it has no more than `size` types: each sample
-    drawn serves a type not covered yet, so all are covered. It grows with the pool but for chance, so that the smallest
-    pool that suffices is found by bisection, and where pools are covered in full none is needed.
+
+def _set_budget(peeling: Peeling, weights: IntArray, size: int, allowed: BoolArray | None) -> int:
+    """What a dataset of `size` samples weighs on average."""
+    n_typed = int(peeling.pool_sizes[0])
+    if not 1 <= size <= n_typed:
+        narrowed = "" if allowed is None else f" and are among the {np.count_nonzero(allowed)} allowed"
+        raise ValueError(f"size={size} must be between 1 and the {n_typed} samples that carry a type{narrowed}")
+    return round(size * int(weights[peeling.sample_steps >= 0].sum()) / n_typed)
+
+
+def _choose_pools(source: _Source, levels: Sequence[int]) -> list[tuple[int, int]]:
+    """Types to cover and types of the pool to draw from, for each level (rule in the module).
+
+    What a pool lets a dataset cover is found by drawing once, unless it is certain to cover all: each sample drawn
+    serves a type not covered yet, and a dataset holds at least as many samples as would all be the heaviest.
     """
+    for level in levels:
+        if not 0 <= level <= 100:
+            raise ValueError(f"level={level} must be a percentage, between 0 and 100")
+    peeling = source.peeling
+    ks = peeling.ks.tolist()
+    heaviest = int(source.weights[peeling.sample_steps >= 0].max())
 
     @cache
     def covered(state: int) -> int:
-        k, pool = int(peeling.ks[state]), np.flatnonzero(peeling.sample_steps >= state)
-        if k <= size:
+        k = ks[state]
+        if (k - 1) * heaviest < source.budget:
             return k
-        return int(np.count_nonzero(count_types(types, _draw(links, pool, size, default_rng([seed, size, k])))))
+        return int(np.count_nonzero(count_types(source.types, _draw_dataset(source, k, [source.seed, source.size, k]))))
 
-    lowest = peeling.smallest_state(size)
+    lowest = peeling.smallest_state(source.budget, source.weights)
     k_min, k_max = covered(lowest), covered(0)
     if k_max <= k_min and set(levels) != {100}:
         raise ValueError(
-            f"size={size} leaves no room for levels={list(levels)}: {size} samples of the smallest pool that holds "
-            f"them cover {k_min} types, and of the whole corpus {k_max}; take another size, or level 100 alone"
+            f"size={source.size} leaves no room for levels={list(levels)}: a dataset from the smallest pool that holds "
+            f"it covers {k_min} types, and one from the whole corpus {k_max}; take another size, or level 100 alone"
         )
     choices = []
     for level in levels:
         target = k_min + round((k_max - k_min) * level / 100)
         state = min(lowest, peeling.state(target))
-        goal = min(target, int(peeling.ks[state]))
-        if covered(state) < goal:
-            missed, state = state, 0
-            while missed - state > 1:
-                middle = (missed + state) // 2
-                missed, state = (missed, middle) if covered(middle) >= goal else (middle, state)
-        choices.append((target, int(peeling.ks[state])))
+        state = _last_that_covers(covered, min(target, ks[state]), state)
+        choices.append((target, ks[state]))
     return choices
 
 
-def _link(types: TypeMatrix) -> _Links:
-    """The arrays that the compiled loops read."""
-    by_type = types.matrix.tocsc()
-    by_label = np.argsort(types.labels)
-    return _Links(types.matrix.indptr, types.matrix.indices, by_type.indptr, by_type.indices, by_label)
+def _last_that_covers(covered: Callable[[int], int], goal: int, state: int) -> int:
+    """The last state up to this one from whose pool a dataset covers `goal` types, else the first.
+
+    What is covered grows with the pool but for chance, so that it is found by bisection; where pools are covered in
+    full none is needed.
+    """
+    if covered(state) >= goal:
+        return state
+    missed, state = state, 0
+    while missed - state > 1:
+        middle = (missed + state) // 2
+        missed, state = (missed, middle) if covered(middle) >= goal else (middle, state)
+    return state
 
 
-def _order_types(links: _Links, rng: Generator) -> IntArray:
-    """All types in a random order that depends on their labels, not on their columns, shape (n_types,)."""
-    return links.by_label[rng.permutation(len(links.by_label))]
+def _draw_dataset(source: _Source, k: int, seed: list[int]) -> NDArray[np.int64]:
+    """Rows of a dataset drawn from the pool of `k` types, sorted."""
+    return _draw(source.links, source.peeling.pool(k), source.weights, source.budget, default_rng(seed))
 
 
-def _peel(links: _Links, seed: int) -> Peeling:
-    """`peel` on linked arrays."""
-    sample_steps, type_steps, n_steps = peel_types(*links[:4], _order_types(links, default_rng(seed)))
-    ks, pool_sizes = (_left_before(steps, n_steps) for steps in (type_steps, sample_steps))
-    return Peeling(sample_steps, type_steps, ks, pool_sizes)
+def _describe(source: _Source, k: int, rows: IntArray) -> tuple[int, int, int, float, float]:
+    """Size of the pool and of the dataset, types covered, as a number and as a share of the corpus, and evenness."""
+    counts = count_types(source.types, rows)
+    n_covered = int(np.count_nonzero(counts))
+    share = n_covered / int(np.count_nonzero(source.types.samples_per_type))
+    return len(source.peeling.pool(k)), len(rows), n_covered, share, evenness(counts)
 
 
-def _left_before(steps: IntArray, n_steps: int) -> IntArray:
-    """How many leave at each step or later, shape (n_steps + 1,)."""
-    leaving = np.bincount(steps[steps >= 0], minlength=n_steps + 1)
-    return leaving[::-1].cumsum()[::-1]
-
-
-def _draw(links: _Links, pool: IntArray, size: int, rng: Generator) -> NDArray[np.int64]:
-    """`sample_evenly` on linked arrays."""
+def _draw(links: Links, pool: IntArray, weights: IntArray, budget: int, rng: Generator) -> NDArray[np.int64]:
+    """Samples of the pool, least-covered type first, until they weigh `budget`, sorted."""
     in_pool = np.zeros(len(links.starts) - 1, dtype=bool)
     in_pool[pool] = True
-    return np.sort(draw_evenly(*links[:4], _order_types(links, rng), in_pool, size, rng))
+    return np.sort(draw_evenly(*links[:4], order_types(links, rng), in_pool, weights, budget, rng))
