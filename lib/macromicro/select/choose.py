@@ -157,7 +157,7 @@ def _choose_otherwise(
     if method == "random":
         return draw_baseline(len(texts), size, rng)
     if method == "longest":
-        return take_longest(tokenize(texts, None, unit="word").lengths, size)
+        return take_longest(tokenize(texts, None, unit="bare-word").lengths, size)
     if method == "max-coverage":
         return cover_most(_needed(types, method), size, rng)
     if size > len(texts):  # before the embedding, which takes long
