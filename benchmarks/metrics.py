@@ -96,7 +96,7 @@ def points(size: int, dim: int = 384) -> np.ndarray:
 def bench_self_bleu(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
     from nltk.translate.bleu_score import SmoothingFunction, sentence_bleu
 
-    tokens = tokenize(sample(corpus, size)["response"], None, unit="word")
+    tokens = tokenize(sample(corpus, size)["response"], None, unit="bare-word")
     _, seconds, peak = timed(lambda: selfbleu.self_bleu(tokens), repeats, warm_up=True)
     few = metrics.take(tokens, np.arange(N_NLTK))
     texts = [part.tolist() for part in np.split(few.tokens, few.offsets[1:-1])]
@@ -123,7 +123,7 @@ def bench_all_seven(corpus: str, size: int, repeats: int) -> list[tuple[str, ...
     parts = {part: table[part].tolist() for part in ("instruction", "response")}
 
     def both() -> list[dict[str, float]]:
-        return [metrics.measure(t, tokenize(t, None, unit="word"), embeddings) for t in parts.values()]
+        return [metrics.measure(t, tokenize(t, None, unit="bare-word"), embeddings) for t in parts.values()]
 
     _, seconds, peak = timed(both, repeats, warm_up=True)
     return [row(f"all seven metrics, {size:,} samples, both parts, words counted too", seconds, peak)]

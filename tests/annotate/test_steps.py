@@ -13,7 +13,7 @@ def types_with(**report):
 
 def test_what_each_annotator_left_out():
     assert count_steps(types_with(n_noise=1200, noise_share=0.25)) == {"texts in no topic (noise)": "1,200 (25.0%)"}
-    tokens = count_steps(annotate_tokens(["a", "b"], ["x x x y", "z z"], None, low=2, high=2, unit="word"))
+    tokens = count_steps(annotate_tokens(["a", "b"], ["x x x y", "z z"], None, low=2, high=2, unit="bare-word"))
     shares = ["16.7%", "33.3%", "50.0%"]
     assert list(tokens.values()) == [f"1 tokens, {share} of all occurrences" for share in shares]
     replies = {"n_texts": 5, "n_cut": 4, "n_malformed": 3, "n_malformed_again": 2, "n_failed": 1}

@@ -26,6 +26,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 TEXTS = ["the cat saw the dog", "a dog", "", "the the the", "naïve 😀 שלום\0", "<s> is text here"]
 IDS = list("fedcba")
+SPACES = "".join(filter(str.isspace, map(chr, range(sys.maxunicode + 1))))
 ODD_TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
@@ -80,18 +81,40 @@ def test_a_tokenizer_of_transformers_gives_the_same(tokenizer):
     assert_array_equal(tokenize(TEXTS, wrapped).tokens, tokenize(TEXTS, tokenizer).tokens)
 
 
-def test_words_are_lower_cased_runs_of_letters_and_digits():
-    found = tokenize(["Hello, wörld! hello_2", "…", "x\0Y"], None, unit="word", batch_size=2)
+def test_bare_words_are_lower_cased_runs_of_letters_and_digits():
+    found = tokenize(["Hello, wörld! hello_2", "…", "x\0Y"], None, unit="bare-word", batch_size=2)
     assert per_text(found) == [["hello", "wörld", "hello_2"], [], ["x", "y"]]
 
 
 @given(st.lists(st.text(alphabet=string.ascii_letters + "0123456789_ .,-!é\n\0", max_size=30), max_size=8))
-def test_words_agree_with_python_for_any_text(texts):
-    assert per_text(tokenize(texts, None, unit="word", batch_size=3)) == [words_of(text) for text in texts]
+def test_bare_words_agree_with_python_for_any_text(texts):
+    assert per_text(tokenize(texts, None, unit="bare-word", batch_size=3)) == [words_of(text) for text in texts]
+
+
+def test_words_keep_case_and_punctuation():
+    found = tokenize(["Hello, World! hello\u00a0(2)", " \t\n", "", "x\0Y"], None, unit="word", batch_size=2)
+    assert per_text(found) == [["Hello,", "World!", "hello", "(2)"], [], [], ["x\0Y"]]
+
+
+@given(st.lists(st.text(st.sampled_from(SPACES + "aaaBBB...\u200b\u180e\0"), max_size=20), max_size=8))
+def test_words_are_those_of_str_split(texts):
+    assert per_text(tokenize(texts, None, unit="word", batch_size=3)) == [text.split() for text in texts]
 
 
 @settings(deadline=None)
-@given(st.lists(ODD_TEXT, max_size=8), st.integers(1, 9), st.sampled_from(["token", "word"]))
+@given(st.lists(ODD_TEXT, max_size=8))
+def test_words_are_those_of_str_split_for_any_text(texts):
+    assert per_text(tokenize(texts, None, unit="word")) == [text.split() for text in texts]
+
+
+def test_every_character_that_is_white_space_to_python_splits():
+    """And no other does."""
+    text = "a".join(chr(code) for code in range(sys.maxunicode + 1) if not 0xD800 <= code < 0xE000)
+    assert per_text(tokenize([text], None, unit="word")) == [text.split()]
+
+
+@settings(deadline=None)
+@given(st.lists(ODD_TEXT, max_size=8), st.integers(1, 9), st.sampled_from(["token", "word", "bare-word"]))
 def test_batches_and_kinds_of_input_do_not_matter(tokenizer, texts, batch_size, unit):
     whole = per_text(tokenize(texts, tokenizer, unit=unit))
     assert len(whole) == len(texts)
@@ -101,7 +124,7 @@ def test_batches_and_kinds_of_input_do_not_matter(tokenizer, texts, batch_size, 
 
 def test_bands_by_hand():
     texts = ["a a a a b", "b c c", "d", "b"]
-    types = annotate_tokens(list("4321"), texts, None, low=2, high=3, unit="word")
+    types = annotate_tokens(list("4321"), texts, None, low=2, high=3, unit="bare-word")
     assert types.labels.tolist() == ["b", "c"]
     assert types.ids.tolist() == ["1", "2", "3", "4"]
     assert types.matrix.toarray().tolist() == [[1, 0], [0, 0], [1, 1], [1, 0]]
@@ -116,7 +139,7 @@ def test_bands_by_hand():
 @given(st.lists(st.text(alphabet="abc ", max_size=12), max_size=10), st.integers(1, 4), st.integers(0, 4))
 def test_bands_agree_with_plain_counting(texts, low, width):
     ids = [f"{row:03d}" for row in range(len(texts))]
-    types = annotate_tokens(ids, texts, None, low=low, high=low + width, unit="word")
+    types = annotate_tokens(ids, texts, None, low=low, high=low + width, unit="bare-word")
     all_words = [word for text in texts for word in words_of(text)]
     mid = sorted(word for word in set(all_words) if low <= all_words.count(word) <= low + width)
     assert types.labels.tolist() == mid
@@ -140,7 +163,7 @@ def test_several_bands_come_from_one_pass(tokenizer):
     assert band_table(counts, low=1, high=2)["n_occurrences"].sum() == len(tokenize(TEXTS, tokenizer).tokens)
 
 
-@pytest.mark.parametrize("unit", ["token", "word"])
+@pytest.mark.parametrize("unit", ["token", "word", "bare-word"])
 def test_two_shards_count_as_one(tokenizer, unit):
     whole = count_tokens(IDS, TEXTS, tokenizer, unit=unit)
     shards = [count_tokens(IDS[part], TEXTS[part], tokenizer, unit=unit) for part in (slice(2), slice(2, None))]
@@ -164,7 +187,7 @@ def test_row_order_does_not_matter(tokenizer):
 
 
 @pytest.mark.parametrize("texts", [[], ["one"], [""], ["same text"] * 5, ["x" * 1_000_000]])
-@pytest.mark.parametrize("unit", ["token", "word"])
+@pytest.mark.parametrize("unit", ["token", "word", "bare-word"])
 def test_small_and_odd_corpora_give_a_matrix(tokenizer, texts, unit):
     ids = [str(row) for row in range(len(texts))]
     types = annotate_tokens(ids, texts, tokenizer, low=1, high=10**7, unit=unit)
@@ -186,11 +209,11 @@ def test_the_curve_is_readable_and_sorted(tokenizer):
     ("call", "rule"),
     [
         (lambda: annotate_tokens(["a"], ["x"], None, low=1, high=2), "needs a fast tokenizer, not NoneType"),
-        (lambda: annotate_tokens(["a"], ["x", "y"], None, low=1, high=2, unit="word"), "1 ids and 2 texts"),
-        (lambda: annotate_tokens(["a", "a"], ["x", "y"], None, low=1, high=2, unit="word"), "strictly increasing"),
-        (lambda: annotate_tokens(["a"], ["x"], None, low=3, high=2, unit="word"), "low=3 must be at most high=2"),
-        (lambda: tokenize(["x", None], None, unit="word"), "text 1 is None"),
-        (lambda: tokenize(pa.array(["x", None]), None, unit="word", batch_size=1), "text 1 is None"),
+        (lambda: annotate_tokens(["a"], ["x", "y"], None, low=1, high=2, unit="bare-word"), "1 ids and 2 texts"),
+        (lambda: annotate_tokens(["a", "a"], ["x", "y"], None, low=1, high=2, unit="bare-word"), "strictly increasing"),
+        (lambda: annotate_tokens(["a"], ["x"], None, low=3, high=2, unit="bare-word"), "low=3 must be at most high=2"),
+        (lambda: tokenize(["x", None], None, unit="bare-word"), "text 1 is None"),
+        (lambda: tokenize(pa.array(["x", None]), None, unit="bare-word", batch_size=1), "text 1 is None"),
         (lambda: merge_counts([]), "at least one shard"),
     ],
 )

@@ -70,7 +70,7 @@ def test_row_order_does_not_matter_and_a_seed_repeats(reducer):
 
 
 def test_keyword_weights_by_hand():
-    words = tokenize(["cat cat dog dog dog the 12", "dog bird of ab dog dog dog", "cat zebra"], None, unit="word")
+    words = tokenize(["cat cat dog dog dog the 12", "dog bird of ab dog dog dog", "cat zebra"], None, unit="bare-word")
     topics = np.array([0, 1, -1])
     # Topic words, noise left out: cat 2, dog 3 | dog 4, bird 1; mean words per topic A = 5; f(dog) = 7.
     assert 2 * math.log1p(5 / 2) > 3 * math.log1p(5 / 7)  # in topic 0, cat comes before dog

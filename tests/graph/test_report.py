@@ -5,11 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from fake_study import finish, write_preset
 from macromicro.graph import freshness, report
 from macromicro.study import params
+from macromicro.study.layout import Layout
 
 HOLDS = """
 import sys, time
@@ -30,14 +32,13 @@ with only_run(Layout(Path(sys.argv[1]))) as lock:
 def is_alive(pid: int) -> bool:
     """Whether a process runs (one that has ended but was not waited for does not)."""
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
         return False
 
 
 def test_the_lock_of_a_live_run_holds_and_that_of_a_dead_one_does_not(tmp_path, capsys):
-    out = freshness_layout(tmp_path)
+    out = Layout(tmp_path)
     process = subprocess.Popen([sys.executable, "-c", HOLDS, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     left = int(process.stdout.readline())
     with (
@@ -56,12 +57,6 @@ def test_the_lock_of_a_live_run_holds_and_that_of_a_dead_one_does_not(tmp_path, 
         assert not is_alive(left), "what the dead run left running is ended"
     with report.only_run(out):
         assert capsys.readouterr().out == "", "a run that ended as it should leaves no word"
-
-
-def freshness_layout(root):
-    from macromicro.study.layout import Layout
-
-    return Layout(root)
 
 
 def test_the_table_counts_and_failures_are_listed_with_their_cause(finished):

@@ -21,7 +21,7 @@ WORDS = ["alder", "birch", "cedar", "dogwood", "elm", "fir"]
 
 
 def words_of(texts):
-    return tokenize(texts, None, unit="word")
+    return tokenize(texts, None, unit="bare-word")
 
 
 def embed(texts):

@@ -12,7 +12,7 @@ def draw(rng, n):
     """Texts of a skewed vocabulary with embeddings."""
     words = np.array([f"w{i}" for i in range(300)])
     texts = [" ".join(words[rng.zipf(1.5, size) % 300]) for size in rng.integers(5, 30, n)]
-    return texts, tokenize(texts, None, unit="word"), rng.standard_normal((n, 6)) + 0.6
+    return texts, tokenize(texts, None, unit="bare-word"), rng.standard_normal((n, 6)) + 0.6
 
 
 def measure_intervals(texts, tokens, points, **how):
@@ -66,7 +66,7 @@ def test_a_plain_bootstrap_would_miss_self_bleu_by_far():
     texts, tokens, points = draw(np.random.default_rng(2), 150)
     rows = np.random.default_rng(0).integers(0, 150, 150)
     drawn = [texts[row] for row in rows]
-    plain = measure(drawn, tokenize(drawn, None, unit="word"), points[rows])["BL"]
+    plain = measure(drawn, tokenize(drawn, None, unit="bare-word"), points[rows])["BL"]
     row = measure_intervals(texts, tokens, points, seed=0, n_groups=30).set_index("metric").loc["BL"]
     assert plain > row["high"] + 2 * (row["high"] - row["low"])
 

@@ -24,11 +24,11 @@ def embeddings(n, dim=8, seed=0):
 
 
 def measure_words(texts, seed=0):
-    return measure(texts, tokenize(texts, None, unit="word"), embeddings(len(texts), seed=seed))
+    return measure(texts, tokenize(texts, None, unit="bare-word"), embeddings(len(texts), seed=seed))
 
 
 def test_by_hand():
-    values = measure(["a b a", "b c"], tokenize(["a b a", "b c"], None, unit="word"), [[1, 0], [0, 3]])
+    values = measure(["a b a", "b c"], tokenize(["a b a", "b c"], None, unit="bare-word"), [[1, 0], [0, 3]])
     assert tuple(values) == METRICS
     assert values["1-NR"] == pytest.approx(3 / 5)  # a, b, c of a, b, a, b, c
     assert values["2-NR"] == pytest.approx(3 / 3)  # ab, ba, bc; none across the texts
@@ -43,7 +43,7 @@ def test_by_hand():
 def test_equals_direct_definitions(words):
     texts = [" ".join(text) for text in words]
     points = embeddings(len(texts))
-    values = measure(texts, tokenize(texts, None, unit="word"), points)
+    values = measure(texts, tokenize(texts, None, unit="bare-word"), points)
     for n in (1, 2):
         grams = [tuple(text[i : i + n]) for text in words for i in range(len(text) - n + 1)]
         assert values[f"{n}-NR"] == pytest.approx(len(set(grams)) / len(grams))
@@ -51,7 +51,7 @@ def test_equals_direct_definitions(words):
     assert values["IE"] == pytest.approx(entropy(np.unique(flat, return_counts=True)[1], base=2), abs=1e-12)
     assert values["SL"] == pytest.approx(np.mean([len(text) for text in words]))
     assert values["ED"] == pytest.approx(pdist(points.astype(float), "cosine").mean(), abs=1e-12)
-    assert values["BL"] == pytest.approx(self_bleu(tokenize(texts, None, unit="word")).mean())
+    assert values["BL"] == pytest.approx(self_bleu(tokenize(texts, None, unit="bare-word")).mean())
 
 
 def test_embedding_distance_is_the_mean_over_pairs_of_different_texts():
@@ -59,7 +59,8 @@ def test_embedding_distance_is_the_mean_over_pairs_of_different_texts():
     pairs = [1 - points[i] @ points[j] for i, j in combinations(range(40), 2)]
     values = measure_words(["x y"] * 40)
     assert values["ED"] != pytest.approx(np.mean(pairs))  # another dim
-    assert measure(["x"] * 40, tokenize(["x"] * 40, None, unit="word"), points)["ED"] == pytest.approx(np.mean(pairs))
+    one_word = tokenize(["x"] * 40, None, unit="bare-word")
+    assert measure(["x"] * 40, one_word, points)["ED"] == pytest.approx(np.mean(pairs))
 
 
 def test_compression_takes_the_bytes_of_the_texts_joined_by_a_space():
@@ -88,7 +89,7 @@ def test_odd_texts_give_a_value_or_nan_where_there_is_no_ngram(texts):
 
 
 def test_inputs_must_agree():
-    tokens = tokenize(TEXTS, None, unit="word")
+    tokens = tokenize(TEXTS, None, unit="bare-word")
     with pytest.raises(ValueError, match="4 texts, 5 tokenized texts and 5 embeddings must be equal"):
         measure(TEXTS[:4], tokens, embeddings(5))
     with pytest.raises(ValueError, match="n_texts=1; give at least 2"):
@@ -100,16 +101,16 @@ def test_inputs_must_agree():
 def test_arguments_are_left_as_they_were():
     points = embeddings(5)
     before = points.copy()
-    measure(TEXTS, tokenize(TEXTS, None, unit="word"), points)
+    measure(TEXTS, tokenize(TEXTS, None, unit="bare-word"), points)
     np.testing.assert_array_equal(points, before)
 
 
 def test_take_gathers_texts_in_the_order_asked_for():
-    tokens = tokenize(TEXTS, None, unit="word")
+    tokens = tokenize(TEXTS, None, unit="bare-word")
     rows = np.array([3, 0, 0])
     taken = take(tokens, rows)
     assert isinstance(taken, TokenizedTexts)
-    again = tokenize([TEXTS[row] for row in rows], None, unit="word")
+    again = tokenize([TEXTS[row] for row in rows], None, unit="bare-word")
     words = [tokens.vocabulary[token] for token in taken.tokens]
     assert words == [again.vocabulary[token] for token in again.tokens]
     np.testing.assert_array_equal(taken.offsets, again.offsets)
@@ -131,6 +132,6 @@ def test_agrees_with_the_package_diversity():
     # the package writes gzip inside gzip, some bytes more, and rounds to three places
     theirs = module_of_diversity("compression").compression_ratio(texts, "gzip")
     assert compression_ratio(texts) == pytest.approx(theirs, rel=0.08)
-    unigrams = Ngrams(tokenize([" ".join(texts)], None, unit="word"))
+    unigrams = Ngrams(tokenize([" ".join(texts)], None, unit="bare-word"))
     theirs = module_of_diversity("ngram_diversity").ngram_diversity_score(texts, num_n=2)
     assert ngram_ratio(unigrams) + ngram_ratio(unigrams.extend()) == pytest.approx(theirs, abs=5e-4)

@@ -25,7 +25,7 @@ TYPES = build_types(["a", "b", "c", "d"], [0, 1, 2, 2, 3, 3], [0, 1, 0, 1, 0, 2]
 
 
 def in_words(texts):
-    return tokenize(texts, None, unit="word")
+    return tokenize(texts, None, unit="bare-word")
 
 
 def embedded(texts, part="response"):

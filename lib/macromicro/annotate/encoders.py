@@ -1,6 +1,6 @@
 """Texts to numbers of tokens or words, one batch at a time."""
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from macromicro.annotate.types import text_array
+from macromicro.study.sections import Unit
 
-Unit = Literal["token", "word"]
 NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
 
 
@@ -49,14 +49,21 @@ class TokenEncoder:
 
 
 class WordEncoder:
-    """Batches of texts to word numbers, given in the order in which words are first met."""
+    """Batches of texts to word numbers, given in the order in which words are first met.
 
-    def __init__(self) -> None:
+    Parameters: unit, `word` splits texts at white space and nowhere else, as `str.split` does; `bare-word` takes
+    lower-cased runs of letters, digits and underscores. Raises ValueError for another unit.
+    """
+
+    def __init__(self, unit: Unit) -> None:
+        if unit not in ("word", "bare-word"):
+            raise ValueError(f"unit={unit!r} must be one of 'token', 'word', 'bare-word'")
+        self._unit = unit
         self._numbers: dict[str, int] = {}
 
     def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Word numbers of the texts of a batch, end to end, and the length of each."""
-        words = pc.split_pattern_regex(pc.utf8_lower(pa.array(batch, type=pa.string())), NOT_IN_WORDS)
+        words = self._split(pa.array(batch, type=pa.string()))
         kept = pc.not_equal(words.values, "")
         starts = np.concatenate([[0], np.cumsum(kept.to_numpy(zero_copy_only=False), dtype=np.int64)])
         lengths = np.diff(starts[words.offsets.to_numpy()])
@@ -71,6 +78,17 @@ class WordEncoder:
     def vocabulary(self) -> NDArray[np.object_]:
         """The word of each number."""
         return text_array(self._numbers)
+
+    def _split(self, texts: pa.StringArray) -> pa.ListArray:
+        """The words of each text, among them empty ones at either end."""
+        if self._unit == "word":
+            return pc.utf8_split_whitespace(texts)
+        return pc.split_pattern_regex(pc.utf8_lower(texts), NOT_IN_WORDS)
+
+
+def open_encoder(unit: Unit, tokenizer: Any) -> TokenEncoder | WordEncoder:
+    """What turns texts into numbers of this unit. Parameters: tokenizer, for `token`; words need none."""
+    return TokenEncoder(tokenizer) if unit == "token" else WordEncoder(unit)
 
 
 def readable(tokens: NDArray[np.object_], tokenizer: Any) -> NDArray[np.object_]:

@@ -13,9 +13,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
-from macromicro.annotate.encoders import TokenEncoder, Unit, WordEncoder, readable
+from macromicro.annotate.encoders import open_encoder, readable
 from macromicro.annotate.types import TypeMatrix, text_array
 from macromicro.corpus.batches import BATCH_SIZE, Texts, batches
+from macromicro.study.sections import Unit
 
 BANDS = ("low", "mid", "high")
 
@@ -44,11 +45,11 @@ class TokenizedTexts:
 def tokenize(texts: Texts, tokenizer: Any, *, unit: Unit = "token", batch_size: int = BATCH_SIZE) -> TokenizedTexts:
     """The tokens of all texts, without special tokens.
 
-    Parameters: tokenizer, a fast tokenizer of transformers or a `tokenizers.Tokenizer`; None with unit `word`, which
-    takes lower-cased runs of letters, digits and underscores. batch_size, texts that are Python objects at once.
+    Parameters: tokenizer, a fast tokenizer of transformers or a `tokenizers.Tokenizer`; None with the units `word` and
+    `bare-word`, see `encoders.WordEncoder`. batch_size, texts that are Python objects at once.
     Raises ValueError if there is no fast tokenizer or a text is not a str.
     """
-    encode = WordEncoder() if unit == "word" else TokenEncoder(tokenizer)
+    encode = open_encoder(unit, tokenizer)
     parts = [encode(batch) for batch in batches(texts, batch_size)]
     tokens = np.concatenate([np.empty(0, dtype=np.int32), *(tokens for tokens, _ in parts)])
     lengths = np.concatenate([np.zeros(1, dtype=np.int64), *(lengths for _, lengths in parts)])
@@ -90,7 +91,7 @@ def count_tokens(
 
     Parameters: as `tokenize`; ids, one per text. Raises ValueError if there are not as many ids as texts.
     """
-    encode = WordEncoder() if unit == "word" else TokenEncoder(tokenizer)
+    encode = open_encoder(unit, tokenizer)
     counts = np.zeros(0, dtype=np.int64)
     indices, lengths = [np.empty(0, dtype=np.int32)], [np.zeros(1, dtype=np.int64)]
     for batch in batches(texts, batch_size):

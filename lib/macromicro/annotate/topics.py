@@ -47,7 +47,7 @@ def annotate_topics(
     Raises ValueError if ids, texts and embeddings differ in length or hold what is not a number.
     """
     names = text_array(ids)
-    words = tokenize(texts, None, unit="word")
+    words = tokenize(texts, None, unit="bare-word")
     if not len(names) == len(embeddings) == len(words.lengths):
         shape = f"{len(names)} ids, {len(words.lengths)} texts and {len(embeddings)} embeddings"
         raise ValueError(f"ids, texts and embeddings must be equally many, but there are {shape}")

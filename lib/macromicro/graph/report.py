@@ -146,7 +146,7 @@ def _verify(root: Path) -> int:
     wrong = verify(root)
     for line in wrong:
         print(line)
-    print(f"{root.name}: {len(wrong)} files are not what was computed" if wrong else f"{root.name}: all files are whole")
+    print(f"{root.name}: {f'{len(wrong)} files are not what was computed' if wrong else 'all files are whole'}")
     return 1 if wrong else 0
 
 

@@ -135,7 +135,7 @@ def choose(
             len(texts),
             size=size,
             rng=rng,
-            lengths=lambda: tokenize(texts, None, unit="word").lengths,
+            lengths=lambda: tokenize(texts, None, unit="bare-word").lengths,
             vectors=lambda: embed(texts),
             types=types,
         )
