@@ -6,6 +6,7 @@ missing. Rivals choose samples without levels: their level is missing, and they 
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ def fit_slopes(points: pd.DataFrame, *, confidence: float = 0.95, alpha: float =
     return table[[*SERIES, *LABELS, "n", "n_missing", "slope", "low", "high", "p", "p_holm", "significant", "note"]]
 
 
-def _series(points: pd.DataFrame) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
+def _series(points: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """What each series is, and its models: those of one strategy and size, at all levels and seeds."""
     keys = [*SERIES, *LABELS]
     for values, group in points[points["level"].notna()].groupby(keys, sort=True):
