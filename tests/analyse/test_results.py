@@ -3,7 +3,18 @@
 import pandas as pd
 import pytest
 from macromicro.analyse.results import load_metrics, load_points
-from macromicro.study.layout import Layout
+from macromicro.study import params
+
+PRESET = """
+study: tables
+description: Two families, a rival and two seeds.
+corpus: {source: pydocs, packages: [numpy], base_model_share: 0.5}
+select: {sizes: [10], levels: [0, 100], seeds: [0, 1]}
+strategies:
+  response-micro: {granularity: micro}
+  narrow: {granularity: micro, part: instruction, family: bands, select: {seeds: [0]}}
+  longest: {method: longest, family: rivals}
+"""
 
 
 def write(path, rows):
@@ -12,38 +23,67 @@ def write(path, rows):
 
 
 @pytest.fixture
-def out(tmp_path):
-    layout = Layout(tmp_path)
-    for strategy in ("response-micro", "instruction-macro"):
-        names = ["n10-d100-s0", "n10-d000-s0"]
-        write(layout.levels(strategy), {"dataset": names, "size": 10, "level": [100, 0], "seed": 0, "k": [9, 4]})
-        write(layout.scores(strategy), {"dataset": names, "score": [55.0, 45.0], "low": 40.0, "high": 60.0})
-        metrics = {"dataset": names * 2, "part": ["instruction"] * 2 + ["response"] * 2, "IE": [1.0, 2, 3, 4]}
-        write(layout.metrics(strategy), metrics)
-    return layout
+def study(tmp_path, monkeypatch):
+    for folder in ("params", "notebooks"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "params" / "tables.yaml").write_text(PRESET)
+    monkeypatch.chdir(tmp_path)
+    study = params.load("tables")
+    for strategy in [study.strategy(name) for name in study.strategies]:
+        for seed in strategy.select.seeds:
+            datasets = strategy.datasets(seed)[::-1]
+            names, levels = [one.name for one in datasets], [one.level for one in datasets]
+            grid = {"dataset": names, "size": 10, "level": pd.array(levels, dtype="Int64"), "seed": seed, "k": 4}
+            write(study.out.levels(strategy.name, seed), grid)
+            scores = [50.0 + seed + (one.level or 20) / 10 for one in datasets]
+            write(study.out.scores(strategy.name, seed), {"dataset": names, "score": scores, "low": 40.0, "high": 60.0})
+            parts = ["instruction"] * len(names) + ["response"] * len(names)
+            write(study.out.metrics(strategy.name, seed), {"dataset": names * 2, "part": parts, "IE": 1.0})
+    return study
 
 
-def test_points_are_one_sorted_row_per_model(out):
-    points = load_points(out, ["response-micro", "instruction-macro"])
-    assert points["strategy"].tolist() == ["instruction-macro"] * 2 + ["response-micro"] * 2
-    assert points["dataset"].tolist() == ["n10-d000-s0", "n10-d100-s0"] * 2
-    assert points["score"].tolist() == [45, 55, 45, 55]
-    assert points.loc[0, ["part", "granularity", "size", "level"]].tolist() == ["instruction", "macro", 10, 0]
+def test_points_are_one_sorted_row_per_model(study):
+    points = load_points(study)
+    first = ["strategy", "family", "part", "granularity", "method", "dataset", "size", "level", "seed", "score"]
+    assert points.columns[:10].tolist() == first
+    assert points["strategy"].tolist() == ["longest"] * 2 + ["narrow"] * 2 + ["response-micro"] * 4
+    ours = points[points["strategy"] == "response-micro"]
+    assert ours["dataset"].tolist() == ["n10-d000-s0", "n10-d000-s1", "n10-d100-s0", "n10-d100-s1"]
+    assert ours["score"].tolist() == [52, 53, 60, 61]
+    assert points.loc[2, first[:5]].tolist() == ["narrow", "bands", "instruction", "micro", "even"]
 
 
-def test_a_dataset_without_a_score_is_kept_as_missing(out):
-    write(out.scores("response-micro"), {"dataset": ["n10-d000-s0"], "score": [45.0], "low": 1.0, "high": 2.0})
-    assert load_points(out, ["response-micro"])["score"].isna().tolist() == [False, True]
+def test_rivals_have_points_and_no_levels(study):
+    rivals = load_points(study).head(2)
+    assert rivals[["family", "method", "seed", "score"]].to_numpy().tolist() == [
+        ["rivals", "longest", 0, 52], ["rivals", "longest", 1, 53]
+    ]  # fmt: skip
+    assert rivals["level"].isna().all()
+    assert rivals["granularity"].isna().all()
 
 
-def test_a_score_of_an_unknown_dataset_is_refused(out):
-    write(out.scores("response-micro"), {"dataset": ["n99-d000-s0"], "score": [45.0], "low": 1.0, "high": 2.0})
-    with pytest.raises(ValueError, match="'n99-d000-s0' is not in"):
-        load_points(out, ["response-micro"])
+def test_a_dataset_without_a_score_is_kept_as_missing(study):
+    write(study.out.scores("narrow", 0), {"dataset": ["n10-d000-s0"], "score": [45.0], "low": 1.0, "high": 2.0})
+    points = load_points(study)
+    assert points[points["strategy"] == "narrow"]["score"].isna().tolist() == [False, True]
 
 
-def test_metrics_carry_their_strategy(out):
-    metrics = load_metrics(out, ["response-micro", "instruction-macro"])
-    assert metrics.columns.tolist() == ["strategy", "dataset", "part", "IE"]
-    assert len(metrics) == 8
-    assert metrics["IE"].tolist() == [2, 4, 1, 3] * 2
+def test_a_score_of_an_unknown_dataset_is_refused(study):
+    write(study.out.scores("narrow", 0), {"dataset": ["n99-d000-s0"], "score": [45.0], "low": 1.0, "high": 2.0})
+    with pytest.raises(ValueError, match="'n99-d000-s0' of narrow is not in levels-s0"):
+        load_points(study)
+
+
+def test_a_strategy_that_was_not_judged_is_an_error(study):
+    study.out.scores("longest", 1).unlink()
+    with pytest.raises(FileNotFoundError, match="longest"):
+        load_points(study)
+
+
+def test_metrics_carry_their_strategy_and_family(study):
+    metrics = load_metrics(study)
+    assert metrics.columns.tolist() == ["strategy", "family", "dataset", "part", "IE"]
+    assert len(metrics) == 2 * 8
+    assert metrics.groupby("strategy")["family"].first().to_dict() == {
+        "longest": "rivals", "narrow": "bands", "response-micro": "paper"
+    }  # fmt: skip

@@ -13,8 +13,9 @@ from statsmodels.stats.multitest import multipletests
 LEVELS = [0, 16, 33, 50, 66, 83, 100]
 
 
-def series(scores, *, part="response", granularity="micro", size=500, levels=LEVELS):
-    return pd.DataFrame({"part": part, "granularity": granularity, "size": size, "level": levels, "score": scores})
+def series(scores, *, part="response", granularity="micro", size=500, levels=LEVELS, family="paper"):
+    about = {"strategy": f"{part}-{granularity}", "family": family, "part": part, "granularity": granularity}
+    return pd.DataFrame({**about, "size": size, "level": levels, "score": scores})
 
 
 def noisy(seed, slope=0.05):
@@ -86,6 +87,17 @@ def test_a_series_without_a_slope_says_why_and_does_not_count():
     assert table["significant"].tolist() == [False, False, False, False, True]
 
 
+def test_holm_counts_the_slopes_of_a_family_and_rivals_have_none():
+    points = pd.concat([series(noisy(0)), series(noisy(1), granularity="macro"), series(noisy(2), part="instruction")])
+    alone = fit_slopes(points).set_index("strategy")
+    more = [series(noisy(3), granularity="meso", family="bands"), series([70.0], levels=[np.nan], family="rivals")]
+    table = fit_slopes(pd.concat([points, *more])).set_index("strategy")
+    assert table["family"].to_dict() == {**alone["family"].to_dict(), "response-meso": "bands"}
+    assert table.loc[alone.index, "p_holm"].tolist() == alone["p_holm"].tolist()
+    assert table.loc["response-meso", "p_holm"] == table.loc["response-meso", "p"]
+    pd.testing.assert_frame_equal(fit_lines(pd.concat([points, more[1]])), fit_lines(points))
+
+
 def test_slopes_of_nothing_are_refused():
     with pytest.raises(ValueError, match="points is empty"):
         fit_slopes(series([], levels=[]))
@@ -108,7 +120,9 @@ def test_lines_of_series_too_short_are_an_empty_table():
 def datasets(n, seed=0):
     rng = np.random.default_rng(seed)
     names = [f"d{i}" for i in range(n)]
-    points = pd.DataFrame({"strategy": "response-micro", "dataset": names, "score": rng.normal(50, 2, n)})
+    points = pd.DataFrame(
+        {"strategy": "response-micro", "family": "paper", "dataset": names, "score": rng.normal(50, 2, n)}
+    )
     metrics = pd.DataFrame({"strategy": "response-micro", "dataset": names, "part": "response"})
     return points, metrics.assign(IE=points["score"] + rng.normal(0, 2, n), SL=7.0)
 
@@ -124,6 +138,16 @@ def test_correlations_equal_numpy_and_fisher():
     assert row[["r", "low", "high"]].tolist() == pytest.approx(expected)
     assert row["p"] == pytest.approx(sm.OLS(points["score"], sm.add_constant(metrics["IE"])).fit().pvalues["IE"])
     assert table.loc[("instruction", "IE"), "r"] == pytest.approx(-r)
+
+
+def test_a_family_is_correlated_apart():
+    points, metrics = datasets(30)
+    alone = correlate(points, metrics)
+    other = points.assign(strategy="band", family="bands", score=-points["score"])
+    both = pd.concat([metrics.assign(family="paper"), metrics.assign(strategy="band", family="bands")])
+    table = correlate(pd.concat([points, other]), both).set_index(["family", "metric"])
+    assert table.loc["paper", "r"].tolist() == pytest.approx(alone["r"].tolist(), nan_ok=True)
+    assert table.loc[("bands", "IE"), "r"] == pytest.approx(-alone["r"].iloc[0])
 
 
 def test_a_correlation_that_is_not_defined_says_why():

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.judge.likelihood import judge_likelihood
-from macromicro.judge.score import score_verdicts
+from macromicro.judge.score import add_coordinates, score_verdicts
 from macromicro.models.answer import answer_models
 from macromicro.models.finetune import train
+from macromicro.study.settings import Dataset
 from tiny_models import FINETUNING, make_samples, tiny_base
 
 SCORING = {"n_bootstrap": 500, "confidence": 0.95, "seed": 0}
@@ -37,10 +38,15 @@ def test_a_difference_up_to_the_margin_is_a_tie() -> None:
     assert verdicts["verdict"].tolist() == ["tie", "tie", "loss", "win"]
 
 
-def test_each_model_meets_the_baseline_of_its_seed() -> None:
-    answers = table({"n5-d000-s0": [-1.0], "n5-d000-s1": [-1.0]})
-    verdicts = judge_likelihood(answers, table({"n5-s0": [-2.0], "n5-s1": [-0.5]}), tie_margin=0.0)
+def test_all_models_meet_the_one_baseline() -> None:
+    answers = table({"n5-d000-s0": [-1.0], "n5-d100-s0": [-3.0]})
+    verdicts = judge_likelihood(answers, table({"n5-s0": [-2.0]}), tie_margin=0.0)
     assert verdicts["verdict"].tolist() == ["win", "loss"]
+
+
+def test_names_of_models_are_not_read() -> None:
+    verdicts = judge_likelihood(table({"any model": [-1.0]}), table({"another": [-2.0]}), tie_margin=0.0)
+    assert verdicts["dataset"].tolist() == ["any model"]
 
 
 likelihoods = st.lists(st.floats(-500, -1), min_size=3, max_size=20)
@@ -101,14 +107,13 @@ GOOD = {"n5-d000-s0": [-1.0, -2.0]}
 @pytest.mark.parametrize(
     ("answers", "baseline", "message"),
     [
-        (table({"n5-d000-s1": [-1.0, -2.0]}), table({"n5-s0": [-1.0, -2.0]}), "n5-d000-s1 needs a baseline"),
         (table(GOOD), table({"n5-s0": [-1.0, -2.0, -3.0]}), "n5-d000-s0 and the baseline differ in 1, such as p2"),
         (table(GOOD), table({"n5-s0": [-1.0]}), "differ in 1, such as p1"),
         (table({"n5-d000-s0": [-1.0, np.nan]}), table({"n5-s0": [-1.0, -2.0]}), "n5-d000-s0 on prompt p1 has nan"),
         (table(GOOD), table({"n5-s0": [-1.0, -np.inf]}), "baseline need a finite"),
         (table(GOOD, n_bytes=0), table({"n5-s0": [-1.0, -2.0]}), "n_bytes above 0"),
         (table(GOOD), table({"n5-s0": [-1.0, -2.0]}, n_bytes=9), "different references for prompt p0"),
-        (table(GOOD), table({"n5-s0": [-1.0], "n9-s0": [-1.0]}), "one baseline model per seed"),
+        (table(GOOD), table({"n5-s0": [-1.0], "n5-s1": [-1.0]}), "one model, but it holds n5-s0, n5-s1"),
         (pd.concat([table(GOOD)] * 2), table({"n5-s0": [-1.0, -2.0]}), "n5-d000-s0 has p0 twice"),
         (table({}), table({"n5-s0": [-1.0, -2.0]}), "answers must not be empty"),
         (table(GOOD).drop(columns="n_bytes"), table({"n5-s0": [-1.0, -2.0]}), "missing: n_bytes"),
@@ -131,6 +136,17 @@ def test_bad_verdicts_are_refused() -> None:
         score_verdicts(pd.concat([verdicts, verdicts]), **SCORING)
     with pytest.raises(ValueError, match="no verdicts"):
         score_verdicts(verdicts.iloc[:0], **SCORING)
+
+
+def test_scores_say_which_dataset_they_are_of() -> None:
+    datasets = [Dataset("any", 9, level, 1) for level in (100, 50)] + [Dataset("any", 5, None, 1)]
+    scores = pd.DataFrame({"dataset": ["n9-d100-s1", "n9-d050-s1", "n5-s1"], "score": [60.0, 55.0, 40.0]})
+    table = add_coordinates(scores, datasets)
+    assert table["score"].tolist() == [40, 55, 60]
+    assert table[["size", "seed"]].to_numpy().tolist() == [[5, 1], [9, 1], [9, 1]]
+    assert table["level"].isna().tolist() == [True, False, False]
+    with pytest.raises(ValueError, match="'n5-s1' is not in it"):
+        add_coordinates(scores, datasets[:2])
 
 
 def test_a_model_tuned_on_the_evaluation_text_itself_wins(tmp_path: Path) -> None:

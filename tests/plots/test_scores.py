@@ -1,59 +1,16 @@
 """What the figures show: every point, line and cell, legible, for one size or several."""
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-
-matplotlib.use("agg")
-
-import matplotlib.pyplot as plt
+from drawn import assert_text_inside, legend_texts, markers, panels
 from macromicro.analyse import paper, stats
 from macromicro.plots import scores as plots
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
 
 
 def one_size():
     scores = paper.load_scores().query("size == 10000").assign(size=500)
     return scores.assign(low=scores["score"] - 1, high=scores["score"] + 2)
-
-
-def panels(figure):
-    return [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
-
-
-def markers(axes):
-    """Coordinates of all markers of an axes."""
-    lines = [line for line in axes.lines if line.get_linestyle() == "None"]
-    return {(float(x), float(y)) for line in lines for x, y in zip(*line.get_data(), strict=True)}
-
-
-def shown_ticks(axes):
-    """Labels of the ticks within the limits of an axes."""
-    low, high = sorted(axes.get_xlim())
-    return [text for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high] + axes.get_yticklabels()
-
-
-def assert_text_inside(figure):
-    """No text is cut by the edge of the figure, and the legend covers no axis label."""
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
-    width, height = figure.canvas.get_width_height()
-    labels = [axes.xaxis.label for axes in figure.axes if axes.get_xlabel()]
-    texts = [text for axes in figure.axes for text in (*shown_ticks(axes), axes.title)]
-    for text in [*labels, *texts]:
-        box = text.get_window_extent(renderer)
-        if text.get_text() and text.get_visible() and box.width > 0:
-            assert -1 <= box.x0 <= box.x1 <= width + 1, text.get_text()
-            assert -1 <= box.y0 <= box.y1 <= height + 1, text.get_text()
-    for legend in figure.legends:
-        for label in labels:
-            assert not legend.get_window_extent(renderer).overlaps(label.get_window_extent(renderer))
 
 
 def test_scores_of_the_paper_are_six_panels_with_every_point():
@@ -81,7 +38,7 @@ def test_a_subset_of_strategies_and_missing_scores_are_drawn():
     figure = plots.plot_scores(scores, stats.fit_lines(scores), title="This run")
     assert len(panels(figure)) == 1
     assert len(markers(panels(figure)[0])) == 12
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == {"macro", "micro", "baseline (50)"}
+    assert legend_texts(figure) == {"macro", "micro", "baseline (50)"}
 
 
 def test_too_few_points_for_a_line_are_still_drawn():
@@ -110,24 +67,58 @@ def test_slopes_are_filled_where_they_differ_from_zero():
     assert_text_inside(figure)
 
 
-def test_correlations_show_every_value_and_a_dash_where_there_is_none():
-    theirs = paper.load_correlations()
-    ours = theirs.assign(r=theirs["r"].where(theirs["metric"] != "ED"))
-    figure = plots.plot_correlations({"this run": ours, "the paper": theirs})
-    texts = [[text.get_text() for text in axes.texts] for axes in panels(figure)]
-    assert len(texts[0]) == len(texts[1]) == 14
-    assert texts[0].count("–") == 2
-    assert "+0.58" in texts[1]
-    assert_text_inside(figure)
-
-
-def test_series_have_different_colours_and_markers():
-    colours, shapes = zip(*plots.STYLES.values(), strict=True)
-    assert len(set(colours)) == len(set(shapes)) == 3
-
-
 def test_tables_are_left_as_they_were():
     scores = one_size()
     before = scores.copy()
     plots.plot_scores(scores, stats.fit_lines(scores), title="")
     pd.testing.assert_frame_equal(scores, before)
+
+
+def with_families():
+    """The paper's response strategies; two bands of another family, one of them at two sizes; two rivals."""
+    paper_points = one_size().query("part == 'response'")
+    micro = paper_points.query("granularity == 'micro'")
+    bands = [micro.assign(strategy=name, family="bands", size=n) for name, n in (("low$_$", 500), ("high", 500))]
+    bands.append(micro.assign(strategy="high", family="bands", size=900))
+    rivals = micro.head(2).assign(family="rivals", level=np.nan, granularity=None, seed=[0, 1])
+    rivals = [rivals.assign(strategy=name, size=500) for name in ("longest", "k$-$center\\alpha")]
+    return pd.concat([paper_points, *bands, *rivals], ignore_index=True)
+
+
+def test_every_family_has_panels_of_its_own():
+    points = with_families()
+    figure = plots.plot_scores(points, stats.fit_lines(points), title="a $ and a $")
+    titles = [axes.get_title() for axes in panels(figure) if axes.axison]
+    assert titles == ["paper\nresponse, N = 500", "bands\nresponse, N = 500", "bands\nresponse, N = 900"]
+    assert legend_texts(figure) == {"macro", "meso", "micro", "low\\$_\\$", "high", "baseline (50)"}
+    assert [len(markers(axes)) for axes in panels(figure) if axes.axison] == [21, 7, 7]
+    assert panels(figure)[0].get_subplotspec().get_gridspec().get_geometry() == (2, 2)
+    assert_text_inside(figure)
+
+
+def test_rivals_are_rows_beside_random():
+    figure = plots.plot_rivals(with_families(), title="Rivals")
+    (axes,) = panels(figure)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["k\\$-\\$center\\alpha", "longest"]
+    known = one_size().query("strategy == 'response-micro'")["score"].head(2).tolist()
+    drawn = [line.get_xdata().tolist() for line in axes.lines if line.get_linestyle() == "None"]
+    assert drawn == [known, known]
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [50]
+    assert legend_texts(figure) == {"random (50)"}
+    assert_text_inside(figure)
+
+
+def test_without_rivals_there_is_no_figure_of_them():
+    with pytest.raises(ValueError, match="all have one"):
+        plots.plot_rivals(one_size(), title="")
+
+
+def test_slopes_are_grouped_by_family():
+    slopes = stats.fit_slopes(with_families())
+    figure = plots.plot_slopes({"this run": slopes, "the paper": stats.fit_slopes(paper.load_scores())})
+    labels = panels(figure)[0].get_yticklabels()
+    ours = ["response-macro", "response-meso", "response-micro"]
+    theirs = ["instruction-macro", "instruction-meso", "instruction-micro"]
+    assert [text.get_text() for text in labels] == ["paper:", *theirs, *ours, "bands:", "high", "low\\$_\\$"]
+    assert [text.get_text() for text in labels if text.get_fontweight() == "bold"] == ["paper:", "bands:"]
+    assert_text_inside(figure)

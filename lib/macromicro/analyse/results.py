@@ -1,35 +1,56 @@
 """The outcome of a study as two tables: a row per model with its score, a row per dataset and part with its metrics."""
 
-from collections.abc import Iterable
-
 import pandas as pd
 
-from macromicro.study.layout import Layout
+from macromicro.study.settings import Strategy, Study
 
 
-def load_points(out: Layout, strategies: Iterable[str]) -> pd.DataFrame:
-    """Table of all models, sorted: strategy, dataset, part, granularity, size, level, seed, score, low, high, ...
+def load_points(study: Study) -> pd.DataFrame:
+    """Table of all models of all seeds, sorted by strategy, size, level and seed.
+
+    Columns: strategy, family, part, granularity (missing where a strategy has no types), method, dataset, size, level
+    (percent, missing for rivals), seed, score, low, high, and what else was scored and selected.
 
     A dataset that was selected but has no score is kept, its score missing. Raises FileNotFoundError if a strategy was
     not judged, ValueError if a score belongs to no selected dataset.
     """
+    tables = [_points(study, strategy, seed) for strategy, seed in _judged(study)]
+    points = pd.concat(tables, ignore_index=True)
+    order = points.sort_values(["strategy", "size", "level", "seed"]).index
+    return points.loc[order].reset_index(drop=True)
+
+
+def load_metrics(study: Study) -> pd.DataFrame:
+    """Table of the metrics of all datasets.
+
+    Columns: strategy, family, dataset, part (of the text that was measured) and one per metric.
+    """
     tables = []
-    for strategy in strategies:
-        levels, scores = pd.read_parquet(out.levels(strategy)), pd.read_parquet(out.scores(strategy))
-        unknown = sorted(set(scores["dataset"]) - set(levels["dataset"]))
-        if unknown:
-            raise ValueError(f"{out.scores(strategy)}: dataset {unknown[0]!r} is not in {out.levels(strategy)}")
-        table = levels[["dataset", "size", "level", "seed"]].merge(scores, on="dataset", how="left", validate="1:1")
-        part, _, granularity = strategy.partition("-")
-        tables.append(table.assign(strategy=strategy, part=part, granularity=granularity))
-    first = ["strategy", "dataset", "part", "granularity", "size", "level", "seed", "score"]
-    points = pd.concat(tables, ignore_index=True).sort_values(first[:2], ignore_index=True)
-    return points[[*first, *points.columns.difference(first, sort=False)]]
-
-
-def load_metrics(out: Layout, strategies: Iterable[str]) -> pd.DataFrame:
-    """Table of the metrics of all datasets: strategy, dataset, part (of the text measured) and a column per metric."""
-    tables = [pd.read_parquet(out.metrics(strategy)).assign(strategy=strategy) for strategy in strategies]
+    for strategy, seed in _judged(study):
+        table = pd.read_parquet(study.out.metrics(strategy.name, seed))
+        tables.append(table.assign(strategy=strategy.name, family=strategy.family))
     metrics = pd.concat(tables, ignore_index=True)
-    first = ["strategy", "dataset", "part"]
+    first = ["strategy", "family", "dataset", "part"]
     return metrics[[*first, *metrics.columns.difference(first, sort=False)]].sort_values(first, ignore_index=True)
+
+
+def _judged(study: Study) -> list[tuple[Strategy, int]]:
+    """Every strategy with each of its seeds; baselines have no scores."""
+    strategies = [study.strategy(name) for name in study.strategies]
+    return [(strategy, seed) for strategy in strategies for seed in strategy.select.seeds]
+
+
+def _points(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
+    """The models of one strategy and seed."""
+    selected, scored = study.out.levels(strategy.name, seed), study.out.scores(strategy.name, seed)
+    levels, scores = pd.read_parquet(selected), pd.read_parquet(scored)
+    unknown = sorted(set(scores["dataset"]) - set(levels["dataset"]))
+    if unknown:
+        raise ValueError(f"{scored.name}: dataset {unknown[0]!r} of {strategy.name} is not in {selected.name}")
+    grid = levels[["dataset", "size"]].assign(level=levels["level"].astype("Float64").astype(float), seed=seed)
+    own = scores[["dataset", *scores.columns.difference([*grid.columns], sort=False)]]
+    table = grid.merge(own, on="dataset", how="left", validate="1:1")
+    about = {key: getattr(strategy, key) for key in ("family", "part", "granularity", "method")}
+    for place, (name, value) in enumerate({"strategy": strategy.name, **about}.items()):
+        table.insert(place, name, value)
+    return table.astype({"granularity": object})

@@ -1,40 +1,49 @@
 """What the scores say: slopes with intervals and correction, the lines of figure 3, correlations with metrics.
 
-Everywhere, `points` is a table with a row per model: part, granularity, size, level (diversity, percent), score. Rows
-of several seeds stand beside each other. A row without a score is left out and counted as missing.
+Everywhere, `points` is a table with a row per model: strategy, family, part, granularity, size, level (diversity,
+percent), score. Rows of several seeds stand beside each other. A row without a score is left out and counted as
+missing. Rivals choose samples without levels: their level is missing, and they have neither slope nor line.
 """
+
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats as distributions
 from sklearn.linear_model import BayesianRidge
 
-SERIES = ["part", "granularity", "size"]
+SERIES = ["strategy", "size"]
+LABELS = ["family", "part", "granularity"]
 SLOPE_SCALE = 100  # slopes are points of score from 0 to 100 percent diversity, as in table 1 of the paper
 
 
 def fit_slopes(points: pd.DataFrame, *, confidence: float = 0.95, alpha: float = 0.05) -> pd.DataFrame:
-    """Table of ordinary least squares slopes of score over level, one row per part, granularity and size.
+    """Table of ordinary least squares slopes of score over level, one row per strategy and size.
 
-    Columns: n and n_missing (models), slope (points of score from 0 to 100 percent diversity), low, high (interval at
-    `confidence`), p (two-sided, slope = 0), p_holm (Holm over all slopes of the table), significant
-    (p_holm <= `alpha`), note (why there is no slope; such a series has missing values and does not count for Holm).
+    Columns: strategy, size, family, part, granularity, n and n_missing (models), slope (points of score from 0 to 100
+    percent diversity), low, high (interval at `confidence`), p (two-sided, slope = 0), p_holm (Holm over the slopes of
+    the family), significant (p_holm <= `alpha`), note (why there is no slope; such a series has missing values and does
+    not count for Holm).
 
     Models are taken as independent, but those of one seed are judged against one baseline, and the pools that they are
     drawn from are nested: an interval of one seed shows the scatter around the line and not that of the baseline.
+    Raises ValueError if no row has a level.
     """
-    rows = [_slope(group, confidence).assign(**_named(key)) for key, group in points.groupby(SERIES, sort=True)]
+    rows = [_slope(group, confidence).assign(**labels) for labels, group in _series(points)]
     if not rows:
-        raise ValueError("points is empty: no scores to fit slopes to")
+        raise ValueError("points is empty: no scores of diversity levels to fit slopes to")
     table = pd.concat(rows, ignore_index=True)
-    table["p_holm"] = holm(table["p"].to_numpy(float))
+    table["p_holm"] = table.groupby("family")["p"].transform(lambda p: holm(p.to_numpy(float)))
     table["significant"] = table["p_holm"] <= alpha
-    return table[[*SERIES, "n", "n_missing", "slope", "low", "high", "p", "p_holm", "significant", "note"]]
+    return table[[*SERIES, *LABELS, "n", "n_missing", "slope", "low", "high", "p", "p_holm", "significant", "note"]]
 
 
-def _named(key: tuple) -> dict:
-    """Names of a group key."""
-    return dict(zip(SERIES, key, strict=True))
+def _series(points: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """What each series is, and its models: those of one strategy and size, at all levels and seeds."""
+    keys = [*SERIES, *LABELS]
+    for values, group in points[points["level"].notna()].groupby(keys, sort=True):
+        yield dict(zip(keys, values, strict=True)), group
 
 
 def _slope(group: pd.DataFrame, confidence: float) -> pd.DataFrame:
@@ -77,7 +86,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def fit_lines(points: pd.DataFrame, *, levels: np.ndarray | None = None) -> pd.DataFrame:
-    """Table of the dashed lines of figure 3: part, granularity, size, level, mean, sd.
+    """Table of the dashed lines of figure 3: strategy, size, family, part, granularity, level, mean, sd.
 
     Bayesian ridge regression with scikit-learn's defaults on the raw percentages. `sd` is the paper's band,
     sqrt(1/alpha + level^2 Sigma) with the level *not* centred, so that it widens from 0 to 100 percent;
@@ -88,40 +97,45 @@ def fit_lines(points: pd.DataFrame, *, levels: np.ndarray | None = None) -> pd.D
     """
     at = np.arange(101.0) if levels is None else np.asarray(levels, dtype=float)
     lines = []
-    for key, group in points.groupby(SERIES, sort=True):
+    for labels, group in _series(points):
         known = group.dropna(subset=["score"])
         if len(known) < 3 or known["level"].nunique() < 2:
             continue
         model = BayesianRidge().fit(known[["level"]].to_numpy(float), known["score"].to_numpy(float))
         band = np.sqrt(1 / model.alpha_ + at**2 * model.sigma_[0, 0])
         line = pd.DataFrame({"level": at, "mean": model.intercept_ + model.coef_[0] * at, "sd": band})
-        lines.append(line.assign(**_named(key)))
-    columns = [*SERIES, "level", "mean", "sd"]
+        lines.append(line.assign(**labels))
+    columns = [*SERIES, *LABELS, "level", "mean", "sd"]
     none = pd.DataFrame(columns=columns).astype(dict.fromkeys(("level", "mean", "sd"), float))
     return pd.concat(lines, ignore_index=True)[columns] if lines else none
 
 
 def correlate(points: pd.DataFrame, metrics: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFrame:
-    """Pearson's r of every metric with the score over all datasets: part, metric, n, r, low, high, p, note.
+    """Pearson's r of every metric with the score: family, part, metric, n, r, low, high, p, note.
 
-    Parameters: points also has the columns strategy and dataset; metrics has strategy, dataset, part (of the text that
-    was measured, whichever side was selected on) and a column per metric.
+    Over all datasets of a family, those of rivals included: a metric needs no level.
+
+    Parameters: points also has the column dataset; metrics has strategy, dataset, part (of the text that was measured,
+    whichever side was selected on) and a column per metric.
 
     The interval is Fisher's z at `confidence`; p is two-sided, uncorrected. Datasets count as independent, though they
     share samples: read p as a description. Where r is not defined, the values are missing and `note` says why.
     Raises ValueError if a scored dataset has no metrics, or has them twice for one part.
     """
     keys = ["strategy", "dataset"]
+    metrics = metrics.drop(columns=["family", "seed"], errors="ignore")
     if metrics.duplicated([*keys, "part"]).any():
         raise ValueError("metrics has a dataset twice for one part; give each strategy, dataset and part once")
     rows = []
-    for part, measured in metrics.groupby("part", sort=True):
-        both = points[[*keys, "score"]].merge(measured.drop(columns="part"), on=keys, how="left", indicator=True)
-        if (both["_merge"] != "both").any():
-            name = both.loc[both["_merge"] != "both", keys].iloc[0].to_list()
-            raise ValueError(f"metrics has no {part} row for dataset {name}, which has a score")
-        for metric in measured.columns.difference([*keys, "part"], sort=False):
-            rows.append({"part": part, "metric": metric, **_pearson(both[[metric, "score"]], confidence)})
+    for family, scored in points.groupby("family", sort=True):
+        for part, measured in metrics.groupby("part", sort=True):
+            both = scored[[*keys, "score"]].merge(measured.drop(columns="part"), on=keys, how="left", indicator=True)
+            if (both["_merge"] != "both").any():
+                name = both.loc[both["_merge"] != "both", keys].iloc[0].to_list()
+                raise ValueError(f"metrics has no {part} row for dataset {name}, which has a score")
+            for metric in measured.columns.difference([*keys, "part"], sort=False):
+                found = _pearson(both[[metric, "score"]], confidence)
+                rows.append({"family": family, "part": part, "metric": metric, **found})
     return pd.DataFrame(rows)
 
 

@@ -12,18 +12,19 @@ ANSWER_COLUMNS = ("dataset", "prompt_id", "log_likelihood", "n_bytes")
 def judge_likelihood(answers: pd.DataFrame, baseline: pd.DataFrame, *, tie_margin: float) -> pd.DataFrame:
     """Which of two models finds the reference more likely, per model and prompt.
 
-    Parameters: answers and baseline, columns dataset, prompt_id, log_likelihood (nats), n_bytes; each model is held
-    against the baseline model of the same seed. tie_margin, a difference up to it (nats per byte) is a tie.
+    Parameters: answers, columns dataset, prompt_id, log_likelihood (nats), n_bytes; baseline, the same of the one model
+    that all are held against. tie_margin, a difference up to it (nats per byte) is a tie.
     Returns: dataset, prompt_id, verdict (win, tie, loss), margin (nats per byte, positive where the model wins).
-    Raises ValueError if a model has no baseline or not the same prompts, or a likelihood is missing.
+    Raises ValueError if baseline is several models, a model has not the same prompts, or a likelihood is missing.
     """
     for name, table in {"answers": answers, "baseline": baseline}.items():
         _check_answers(table, name)
-    matched = answers.assign(baseline=answers["dataset"].map(_match_baselines(answers, baseline)))
-    pairs = matched.merge(
-        baseline[list(ANSWER_COLUMNS)],
-        left_on=["baseline", "prompt_id"],
-        right_on=["dataset", "prompt_id"],
+    against = sorted(baseline["dataset"].unique())
+    if len(against) > 1:
+        raise ValueError(f"baseline must be the answers of one model, but it holds {', '.join(against)}")
+    pairs = answers.merge(
+        baseline[["prompt_id", "log_likelihood", "n_bytes"]],
+        on="prompt_id",
         suffixes=("", "_baseline"),
         how="inner",
         validate="many_to_one",
@@ -32,18 +33,6 @@ def judge_likelihood(answers: pd.DataFrame, baseline: pd.DataFrame, *, tie_margi
     margin = (pairs["log_likelihood"] - pairs["log_likelihood_baseline"]) / pairs["n_bytes"]
     verdict = np.select([margin > tie_margin, margin < -tie_margin], ["win", "loss"], default="tie")
     return pairs[["dataset", "prompt_id"]].assign(verdict=verdict, margin=margin)
-
-
-def _match_baselines(answers: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, str]:
-    """The baseline model of each model: the one whose name ends in the same seed, such as `-s0`."""
-    by_seed = {name.rsplit("-", 1)[-1]: name for name in baseline["dataset"].unique()}
-    if len(by_seed) < baseline["dataset"].nunique():
-        raise ValueError(f"there must be one baseline model per seed, but there are {sorted(baseline['dataset'])}")
-    matches = {name: by_seed.get(name.rsplit("-", 1)[-1], "") for name in answers["dataset"].unique()}
-    alone = sorted(name for name, match in matches.items() if not match)
-    if alone:
-        raise ValueError(f"{alone[0]} needs a baseline model of its seed; there are {', '.join(by_seed.values())}")
-    return matches
 
 
 def _check_answers(table: pd.DataFrame, name: str) -> None:

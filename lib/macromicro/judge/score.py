@@ -1,10 +1,15 @@
 """Verdicts to scores, whatever the judge: 50 = as good as the baseline."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import pandas as pd
 
+from macromicro.study.settings import Dataset
+
 POINTS = {"win": 1.0, "tie": 0.5, "loss": 0.0}
 """What a verdict counts for; a score is 100 times their mean."""
+_GRID = ["dataset", "size", "level", "seed"]
 
 
 def score_verdicts(verdicts: pd.DataFrame, *, n_bootstrap: int, confidence: float, seed: int) -> pd.DataFrame:
@@ -44,3 +49,17 @@ def _points(verdicts: pd.DataFrame) -> pd.DataFrame:
         prompt, name = points.index[missing[0, 0]], points.columns[missing[0, 1]]
         raise ValueError(f"every dataset needs a verdict on every prompt, but {name} has none on {prompt}")
     return points
+
+
+def add_coordinates(scores: pd.DataFrame, datasets: Iterable[Dataset]) -> pd.DataFrame:
+    """The scores with size, level (percent; missing for rivals) and seed of every model, sorted by size and level.
+
+    Raises ValueError if a score is of none of the `datasets`.
+    """
+    grid = pd.DataFrame([(one.name, one.size, one.level, one.seed) for one in datasets], columns=_GRID)
+    unknown = sorted(set(scores["dataset"]) - set(grid["dataset"]))
+    if unknown:
+        raise ValueError(f"every score must be of a dataset of the grid, but {unknown[0]!r} is not in it")
+    table = scores.merge(grid.astype({"level": float}), on="dataset", validate="one_to_one")
+    first = table[_GRID].sort_values(["size", "level", "seed"])
+    return table.loc[first.index, [*_GRID, *scores.columns.drop("dataset")]].reset_index(drop=True)

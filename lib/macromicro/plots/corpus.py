@@ -9,6 +9,8 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
+from macromicro.plots.series import literal
+
 PARTS = ("instruction", "response")
 
 
@@ -30,7 +32,13 @@ def plot_lengths(samples: pd.DataFrame, *, n_sources: int = 12) -> Figure:
     top.set(xscale="log", ylabel="samples", title="Length of both parts")
     top.legend(frameon=False)
     lengths = [words["response"][samples["source"] == source] for source in largest]
-    bottom.boxplot(lengths, orientation="horizontal", tick_labels=[*largest], whis=(5, 95), showfliers=False)
+    bottom.boxplot(
+        lengths,
+        orientation="horizontal",
+        tick_labels=[literal(str(name)) for name in largest],
+        whis=(5, 95),
+        showfliers=False,
+    )
     bottom.invert_yaxis()
     bottom.set(xlabel="words", title="Length of responses by source (box 25 to 75 %, whiskers 5 to 95 %)")
     bottom.xaxis.set_major_formatter(FormatStrFormatter("%g"))

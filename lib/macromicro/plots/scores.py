@@ -1,8 +1,7 @@
-"""The figures of the study: scores against diversity, slopes, correlations; ours and the paper's drawn alike.
+"""The figures of the study: scores against diversity, rivals, slopes; ours and the paper's drawn alike.
 
-Colours are those of Okabe and Ito, which people with any colour vision can tell apart; every series has a marker of
-its own as well. Sizes suit a page 700 pixels wide. Matplotlib's defaults are left alone: `rc_context`
-around the first figure of a notebook would switch the showing of figures off again.
+Sizes suit a page 700 pixels wide. Matplotlib's defaults are left alone: `rc_context` around the first figure of a
+notebook would switch the showing of figures off again.
 """
 
 from collections.abc import Mapping
@@ -15,35 +14,65 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-STYLES = {"macro": ("#0072B2", "o"), "meso": ("#009E73", "s"), "micro": ("#D55E00", "^")}
+from macromicro.plots.series import Style, list_families, list_strategies, literal, style_strategies
+
 WIDTH = 8.0  # inches: at 700 pixels, text of 10 points is 12 pixels high
 
 
 def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseline: float = 50.0) -> Figure:
-    """Figure 3: score against diversity level, a panel per part and size, a colour per granularity.
+    """Figure 3: score against diversity level, a panel per family, part and size; models without a level are left out.
 
-    Parameters: points, part, granularity, size, level, score and, where there are intervals, low and high; lines, as
-    `stats.fit_lines` gives them, drawn dashed with a band of one sd; baseline, the score drawn as a dotted line.
+    Parameters: points, strategy, family, part, granularity, size, level, score and, where there are intervals, low and
+    high; lines, as `stats.fit_lines` gives them, drawn dashed with a band of one sd; baseline, the score drawn as a
+    dotted line.
     """
-    parts, sizes = sorted(points["part"].unique()), sorted(points["size"].unique())
-    panels = [(part, size) for part in parts for size in sizes]
-    n_columns = len(sizes) if len(sizes) > 1 else len(parts)
-    n_rows = -(-len(panels) // n_columns)
-    figure, grid = plt.subplots(
+    points = points[points["level"].notna()]
+    styles = style_strategies(points)
+    grid = _panels(points)
+    n_rows, n_columns = grid.shape
+    figure, axes_grid = plt.subplots(
         n_rows, n_columns, figsize=(WIDTH, 0.9 + 2.9 * n_rows), sharex=True, sharey=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
-    for axes, (part, size) in zip(grid.flat, panels, strict=True):
-        here = points[(points["part"] == part) & (points["size"] == size)]
-        fits = lines[(lines["part"] == part) & (lines["size"] == size)]
-        for granularity, (colour, marker) in STYLES.items():
-            _draw_line(axes, fits[fits["granularity"] == granularity], colour)
-            _draw_points(axes, here[here["granularity"] == granularity], granularity, colour, marker)
+    several = len(list_families(points)) > 1
+    for axes, panel in zip(axes_grid.flat, grid.flat, strict=True):
+        if panel is None:
+            axes.set_axis_off()
+            continue
+        family, part, size = panel
+        for strategy, style in styles.items():
+            _draw_line(axes, _pick(lines, strategy, *panel), style.colour)
+            _draw_points(axes, _pick(points, strategy, *panel), style)
         axes.axhline(baseline, color="0.35", linestyle=":", label=f"baseline ({baseline:g})")
-        axes.set(title=f"{part}, N = {size:,}", xticks=[0, 25, 50, 75, 100], xlim=(-6, 106))
-    figure.suptitle(title, fontsize=12)
-    _frame(figure, grid, x_label="diversity level (%)", y_label="score")
+        name = f"{literal(family)}\n" if several else ""
+        axes.set(title=f"{name}{part}, N = {size:,}", xticks=[0, 25, 50, 75, 100], xlim=(-6, 106))
+        axes.tick_params(labelbottom=True)
+    figure.suptitle(literal(title), fontsize=12)
+    _frame(figure, axes_grid, x_label="diversity level (%)", y_label="score")
     return figure
+
+
+def _panels(points: pd.DataFrame) -> np.ndarray:
+    """Family, part and size of every panel, None where one stays empty: a family's sizes, or else parts, in a row."""
+    rows = []
+    for family in list_families(points):
+        own = points[points["family"] == family]
+        parts, sizes = sorted(own["part"].unique()), sorted(own["size"].unique())
+        there = set(zip(own["part"], own["size"], strict=True))
+        lines = [[(part, size) for size in sizes] for part in parts]
+        lines = lines if len(sizes) > 1 else [[(part, sizes[0]) for part in parts]]
+        rows += [[(family, *place) if place in there else None for place in line] for line in lines]
+    grid = np.full((len(rows), max(map(len, rows))), None)
+    for y, row in enumerate(rows):
+        for x, panel in enumerate(row):
+            grid[y, x] = panel
+    return grid
+
+
+def _pick(table: pd.DataFrame, strategy: str, family: str, part: str, size: int) -> pd.DataFrame:
+    """The rows of one series."""
+    same = {"strategy": strategy, "family": family, "part": part, "size": size}
+    return table[np.logical_and.reduce([table[key] == value for key, value in same.items()])]
 
 
 def _draw_line(axes: Axes, line: pd.DataFrame, colour: str) -> None:
@@ -53,52 +82,90 @@ def _draw_line(axes: Axes, line: pd.DataFrame, colour: str) -> None:
     axes.fill_between(line["level"], low, high, color=colour, alpha=0.13, linewidth=0)
 
 
-def _draw_points(axes: Axes, points: pd.DataFrame, label: str, colour: str, marker: str) -> None:
+def _draw_points(axes: Axes, points: pd.DataFrame, style: Style) -> None:
     """The scores of a series, with their intervals where there are any."""
     known = points.dropna(subset=["score"])
     if known.empty:
         return
+    colour = style.colour
     if {"low", "high"} <= set(known.columns):
         reach = [known["score"] - known["low"], known["high"] - known["score"]]
         axes.errorbar(known["level"], known["score"], yerr=reach, fmt="none", ecolor=colour, alpha=0.45, linewidth=1)
-    axes.plot(known["level"], known["score"], linestyle="none", marker=marker, color=colour, markersize=6, label=label,
-              markeredgecolor="white", markeredgewidth=0.6)  # fmt: skip
+    axes.plot(known["level"], known["score"], linestyle="none", marker=style.marker, color=colour, markersize=6,
+              label=style.label, markeredgecolor="white", markeredgewidth=0.6)  # fmt: skip
 
 
 def _frame(
     figure: Figure, grid: np.ndarray, *, x_label: str, y_label: str = "", handles: list[Any] | None = None
 ) -> None:
     """Labels at the outer panels, grid lines, and one legend below all panels."""
-    for axes in grid[-1]:
-        axes.set_xlabel(x_label)
+    shown = [[axes for axes in column if axes.axison] for column in grid.T]
+    for column in filter(None, shown):
+        column[-1].set_xlabel(x_label)
     for axes in grid[:, 0]:
         axes.set_ylabel(y_label)
-    for axes in grid.flat:
+    for axes in (axes for column in shown for axes in column):
         axes.grid(color="0.9", linewidth=0.8)
         axes.set_axisbelow(True)
     if handles is None:
         named = [dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True)) for axes in grid.flat]
         handles = list({label: handle for found in named for label, handle in found.items()}.values())
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False)
+    longest = max(len(handle.get_label()) for handle in handles)
+    n_columns = max(1, min(len(handles), 90 // (longest + 6)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=n_columns, frameon=False)
+
+
+def plot_rivals(points: pd.DataFrame, *, title: str, baseline: float = 50.0) -> Figure:
+    """Scores of the models without a level: a row per strategy and size, a marker with its interval per seed.
+
+    Parameters: points, as in `plot_scores`; baseline, the score of random samples, drawn as a dotted line.
+    Raises ValueError if every model has a level.
+    """
+    rivals = points[points["level"].isna()].dropna(subset=["score"])
+    if rivals.empty:
+        raise ValueError("points must hold a scored model without a level, but all have one")
+    styles = style_strategies(rivals)
+    sizes = rivals["size"].nunique()
+    rows = [(name, size) for name in styles for size in sorted(rivals.loc[rivals["strategy"] == name, "size"].unique())]
+    figure, axes = plt.subplots(figsize=(WIDTH, 1.6 + 0.4 * len(rows)), layout="constrained")
+    for y, (name, size) in enumerate(rows):
+        seeds = rivals[(rivals["strategy"] == name) & (rivals["size"] == size)].sort_values("seed")
+        places = y + _spread(len(seeds), 0.22)
+        style = styles[name]
+        axes.hlines(places, seeds["low"], seeds["high"], color=style.colour, linewidth=1.6)
+        axes.plot(seeds["score"], places, linestyle="none", marker=style.marker, color=style.colour, markersize=7)
+    names = [literal(name) + (f", N = {size:,}" if sizes > 1 else "") for name, size in rows]
+    line = axes.axvline(baseline, color="0.35", linestyle=":", label=f"random ({baseline:g})")
+    axes.set(yticks=range(len(rows)), yticklabels=names, ylim=(len(rows) - 0.45, -0.55), title=literal(title))
+    _frame(figure, np.array([[axes]]), x_label="score", handles=[line])
+    return figure
+
+
+def _spread(n: int, reach: float) -> np.ndarray:
+    """Offsets of `n` marks around their row."""
+    return np.linspace(-reach, reach, n) if n > 1 else np.zeros(n)
 
 
 def plot_slopes(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Table 1 as a forest plot: a slope with interval per strategy and size, a panel per table.
+    """Table 1 as a forest plot: a slope with interval per strategy and size, grouped by family, a panel per table.
 
     Parameters: tables by title (as `stats.fit_slopes` gives them); a filled marker differs from zero after Holm's
-    correction, a hollow one does not. Every panel has a scale of its own, since judges differ.
+    correction within its family, a hollow one does not. Every panel has a scale of its own, since judges differ.
     """
-    series = pd.concat(tables.values())[["part", "granularity"]].drop_duplicates().sort_values(["part", "granularity"])
-    names = [f"{row.part} / {row.granularity}" for row in series.itertuples()]
+    series = list_strategies(pd.concat(tables.values()))
+    styles, rows = style_strategies(series), _rows(series)
     n_sizes = max(table["size"].nunique() for table in tables.values())
     figure, grid = plt.subplots(
-        1, len(tables), figsize=(WIDTH, 1.7 + 0.22 * len(names) * (n_sizes + 1)), sharey=True, squeeze=False,
+        1, len(tables), figsize=(WIDTH, 1.7 + 0.22 * len(rows) * (n_sizes + 1)), sharey=True, squeeze=False,
         layout="constrained",
     )  # fmt: skip
+    names = [literal(strategy or f"{family}:") for family, strategy in rows]
     for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
-        _draw_slopes(axes, table, names)
-        axes.set(title=title, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.45, -0.55))
+        _draw_slopes(axes, table, rows, styles)
+        axes.set(title=literal(title), yticks=range(len(rows)), yticklabels=names, ylim=(len(rows) - 0.45, -0.55))
         axes.axvline(0, color="0.35", linestyle=":")
+    for label, (_, strategy) in zip(grid[0, 0].get_yticklabels(), rows, strict=True):
+        label.set_fontweight("normal" if strategy else "bold")
     filled, hollow = (
         Line2D([], [], linestyle="none", marker="o", color="0.2", markersize=7, markerfacecolor=face, label=label)
         for face, label in (("0.2", "differs from 0 after Holm"), ("white", "does not"))
@@ -107,50 +174,33 @@ def plot_slopes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
-def _draw_slopes(axes: Axes, slopes: pd.DataFrame, names: list[str]) -> None:
+def _rows(series: pd.DataFrame) -> list[tuple[str, str]]:
+    """Family and strategy of every row; where there are several families, each begins with a row of its name."""
+    heading = [""] if len(list_families(series)) > 1 else []
+    groups = series.groupby("family", sort=False)
+    return [(str(family), name) for family, group in groups for name in [*heading, *group["strategy"]]]
+
+
+def _draw_slopes(axes: Axes, slopes: pd.DataFrame, rows: list[tuple[str, str]], styles: Mapping[str, Style]) -> None:
     """Slopes of one table, sizes one below the other within the row of their strategy."""
-    sizes = sorted(slopes["size"].unique())
-    offsets = dict(zip(sizes, np.linspace(-0.27, 0.27, len(sizes)) if len(sizes) > 1 else [0.0], strict=True))
-    for row in slopes[slopes["note"] == ""].to_dict("records"):
-        colour, marker = STYLES[row["granularity"]]
-        y = names.index(f"{row['part']} / {row['granularity']}") + offsets[row["size"]]
+    several = len(set(slopes["size"])) > 1
+    among = slopes.groupby(["family", "strategy"])["size"]
+    offsets = [
+        _spread(n, 0.27)[place] for n, place in zip(among.transform("size"), among.rank().astype(int) - 1, strict=True)
+    ]
+    for row, offset in zip(slopes.to_dict("records"), offsets, strict=True):
+        y = rows.index((row["family"], row["strategy"])) + offset
+        if row["note"]:
+            axes.annotate(row["note"], (0, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
+            continue
+        colour, marker, _ = styles[row["strategy"]]
         axes.plot([row["low"], row["high"]], [y, y], color=colour, linewidth=1.6)
         face = colour if row["significant"] else "white"
         axes.plot(row["slope"], y, marker=marker, color=colour, markersize=7, markerfacecolor=face)
-        if len(sizes) > 1:
+        if several:
             text = f"{row['size'] / 1000:g}K" if row["size"] >= 1000 else f"{row['size']}"
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
             axes.annotate(
                 text, (row["high"], y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9, bbox=box
             )
-    for row in slopes[slopes["note"] != ""].to_dict("records"):
-        y = names.index(f"{row['part']} / {row['granularity']}") + offsets[row["size"]]
-        axes.annotate(row["note"], (0, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
     axes.margins(x=0.14)
-
-
-def plot_correlations(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Figure 4: heat map of Pearson's r of every metric with the score, a column per part, a panel per table.
-
-    Parameters: tables by title, with part, metric and r; a missing r is a grey cell with a dash.
-    """
-    metrics = list(dict.fromkeys(name for table in tables.values() for name in table["metric"]))
-    figure, grid = plt.subplots(
-        1, len(tables), figsize=(WIDTH, 1.3 + 0.4 * len(metrics)), sharey=True, squeeze=False, layout="constrained"
-    )
-    for axes, (title, table) in zip(grid.flat, tables.items(), strict=True):
-        r = table.pivot_table(index="metric", columns="part", values="r", dropna=False).reindex(metrics)
-        image = axes.imshow(r, vmin=-1, vmax=1, cmap="PuOr_r", aspect="auto")
-        axes.set(title=title, xlabel="metric measured on the", facecolor="0.88")
-        axes.set(xticks=range(r.shape[1]), xticklabels=r.columns, yticks=range(len(r)), yticklabels=r.index)
-        axes.tick_params(length=0)
-        _write_values(axes, r)
-    figure.colorbar(image, ax=grid, label="Pearson r with the score")
-    return figure
-
-
-def _write_values(axes: Axes, r: pd.DataFrame) -> None:
-    """The value in every cell, light on dark and dark on light."""
-    for (row, column), value in np.ndenumerate(r.to_numpy(float)):
-        text = "–" if np.isnan(value) else f"{value:+.2f}"
-        axes.text(column, row, text, ha="center", va="center", color="white" if abs(value) > 0.62 else "black")

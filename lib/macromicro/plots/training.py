@@ -32,17 +32,36 @@ def plot_losses(losses: pd.DataFrame) -> Figure:
 def plot_scores(scores: pd.DataFrame) -> Figure:
     """Score of every model with its interval, and the baseline at 50.
 
-    Parameters: scores, columns dataset, score, low, high (0 to 100).
+    Parameters: scores, as `judge.score.add_coordinates` gives them: size, level (percent, or missing), seed, and score,
+    low, high (0 to 100).
     """
     figure, axes = plt.subplots(figsize=(WIDTH, 1.2 + 0.3 * len(scores)), layout="constrained")
     rows = range(len(scores))
     errors = [scores["score"] - scores["low"], scores["high"] - scores["score"]]
     axes.axvline(50, color="0.5", linestyle="--", linewidth=1, label="baseline")
     axes.errorbar(scores["score"], rows, xerr=errors, fmt="o", color=COLOURS[0], capsize=3, label="score with interval")
-    axes.set_yticks(rows, scores["dataset"])
+    axes.set_yticks(rows, name_models(scores))
     axes.margins(y=0.08)
     axes.invert_yaxis()
     axes.set(xlabel="score against the baseline (50 = equal)")
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     sns.despine(figure)
     return figure
+
+
+def name_models(scores: pd.DataFrame) -> list[str]:
+    """What tells the models of a table apart, in words: its level, and size and seed where these differ too.
+
+    >>> name_models(pd.DataFrame({"size": [500, 500], "level": [0.0, 83.0], "seed": 0}))
+    ['0 %', '83 %']
+    >>> name_models(pd.DataFrame({"size": [500], "level": [None], "seed": 0}))
+    ['N = 500']
+    """
+    several = {key: len(set(scores[key])) > 1 for key in ("size", "seed")}
+    names = []
+    for row in scores.to_dict("records"):
+        leveled = not pd.isna(row["level"])
+        words = [f"{row['level']:.0f} %"] if leveled else []
+        words += [f"N = {row['size']:,}"] if several["size"] or not leveled else []
+        names.append(", ".join(words + ([f"seed {row['seed']}"] if several["seed"] else [])))
+    return names

@@ -12,6 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from macromicro.annotate.annotate import Annotation
 from macromicro.annotate.types import TypeMatrix
+from macromicro.plots.series import literal
 
 WIDTH = 8.4  # inches
 BAND_COLOURS = {"high": "#0072B2", "mid": "#D55E00", "low": "#009E73"}
@@ -56,7 +57,12 @@ def plot_topic_map(points: pd.DataFrame, types: TypeMatrix) -> Figure:
     for topic in range(named):
         here = points[points["topic"] == topic]
         axes.scatter(
-            here["x"], here["y"], s=12, color=TOPIC_COLOURS[topic], linewidths=0, label=str(types.labels[topic])
+            here["x"],
+            here["y"],
+            s=12,
+            color=TOPIC_COLOURS[topic],
+            linewidths=0,
+            label=literal(str(types.labels[topic])),
         )
     axes.set(xticks=[], yticks=[], xlabel="first map coordinate", ylabel="second map coordinate")
     figure.legend(loc="outside lower center", ncols=2, markerscale=2.5, frameon=False, fontsize=10)
@@ -77,7 +83,7 @@ def plot_tag_counts(counts: pd.DataFrame) -> Figure:
             axis.set_major_formatter("{x:,.0f}")
             axis.set_minor_formatter(NullFormatter())
     left.tick_params(axis="x", rotation=45)
-    right.barh([_shorten(label) for label in top["label"]], top["n_samples"], color="#009E73")
+    right.barh([literal(_shorten(label)) for label in top["label"]], top["n_samples"], color="#009E73")
     right.invert_yaxis()
     right.set(xlabel="texts", title="most frequent tags")
     right.margins(y=0.01)
