@@ -78,6 +78,11 @@ class TypeMatrix:
         """Rows without any type."""
         return np.flatnonzero(self.types_per_sample == 0)
 
+    def take(self, rows: ArrayLike) -> "TypeMatrix":
+        """The type matrix of some samples. Parameters: rows, a boolean per sample, or row numbers in rising order."""
+        chosen = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows)
+        return replace(self, matrix=csr_array(self.matrix[chosen]), ids=self.ids[chosen])
+
 
 def build_types(
     ids: Iterable[str],

@@ -12,6 +12,8 @@ from macromicro.annotate.types import TypeMatrix
 from macromicro.measure.embedding_diversity import novelsum, vendi_score
 from macromicro.measure.metrics import METRICS, measure, take
 from macromicro.select.select import count_types, evenness
+from macromicro.study.files import write_aside
+from macromicro.study.layout import Layout
 
 Embed = Callable[[pd.Series, str], NDArray[np.float32]]
 Tokenize = Callable[[pd.Series], TokenizedTexts]
@@ -91,6 +93,29 @@ def compare_coverage(types: TypeMatrix, rows: Mapping[str, ArrayLike]) -> pd.Dat
             (name, n_covered, 100 * n_covered / n_present, evenness(counts), counts.sum() / len(np.asarray(chosen)))
         )
     return pd.DataFrame(records, columns=["choice", "types", "percent", "evenness", "types_per_sample"])
+
+
+def save_datasets(
+    out: Layout,
+    strategy: str,
+    seed: int,
+    *,
+    samples: pd.DataFrame,
+    rows: Mapping[str, ArrayLike],
+    levels: pd.DataFrame,
+    metrics: pd.DataFrame,
+) -> None:
+    """Write the datasets of a strategy and seed, and the tables of their levels and metrics.
+
+    Parameters: rows, the sample rows of each dataset by its name.
+    """
+    for name, chosen in rows.items():
+        with write_aside(out.dataset(strategy, name)) as path:
+            samples.iloc[np.asarray(chosen)].to_parquet(path, index=False)
+    levels = levels.astype({"level": "Int64", "k": "Int64"})
+    for table, target in ((levels, out.levels(strategy, seed)), (metrics, out.metrics(strategy, seed))):
+        with write_aside(target) as path:
+            table.to_parquet(path, index=False)
 
 
 def show_samples(samples: pd.DataFrame, rows: ArrayLike, *, n: int, width: int) -> pd.DataFrame:

@@ -73,6 +73,23 @@ def draw_baseline(rows: int | ArrayLike, size: int, rng: Generator) -> NDArray[n
     return np.sort(rng.choice(rows, size, replace=False))
 
 
+def has_length(lengths: ArrayLike, band: Sequence[int] | None) -> NDArray[np.bool_]:
+    """Whether each length, shape (n_samples,), lies within the band, limits included; without a band all do.
+
+    Raises ValueError if none does.
+
+    >>> has_length([3, 8, 20], [5, 20]).tolist()
+    [False, True, True]
+    """
+    lengths = np.asarray(lengths)
+    if band is None:
+        return np.ones(len(lengths), dtype=bool)
+    inside = (lengths >= band[0]) & (lengths <= band[1])
+    if not inside.any():
+        raise ValueError(f"length={list(band)} holds none of {len(lengths)} samples of {lengths.min()} to {lengths.max()} tokens")
+    return inside
+
+
 def select_datasets(
     types: TypeMatrix,
     *,
