@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from macromicro.annotate.tokens import tokenize
 from macromicro.measure import embedding_diversity, metrics, selfbleu
+from macromicro.select import describe
 
 CORPUS = Path(__file__).parents[1] / ".." / "shared" / "data" / "corpus.parquet"
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -166,6 +167,40 @@ def bench_novelsum(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]
     return rows
 
 
+def bench_spread(corpus: str, size: int, repeats: int) -> list[tuple[str, ...]]:
+    """Seven datasets of one corpus, each a random quarter, together and one by one."""
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((size, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    table = pd.DataFrame({"instruction": [""] * size, "response": [""] * size})
+    rows = {f"d{level}": rng.permutation(size)[: size // 4] for level in range(7)}
+    first = {"d0": rows["d0"]}
+
+    def spread(chosen: dict[str, np.ndarray]) -> pd.DataFrame:
+        return describe.measure_spread(table, chosen, embed=lambda texts, part: vectors)
+
+    def apart() -> list[float]:
+        return [embedding_diversity.novelsum(vectors[chosen], vectors) for chosen in rows.values() for _ in "ab"]
+
+    _, one_seconds, peak = timed(lambda: spread(first), repeats, warm_up=True)
+    together, seconds, seven_peak = timed(lambda: spread(rows), repeats)
+    theirs, their_seconds, their_peak = timed(apart, repeats)
+    ours = together.sort_values(["dataset", "part"])["NovelSum"].to_numpy()
+    difference = agreed(float(np.abs(ours / np.array(theirs) - 1).max()), SAME_SPREAD)
+    name = f"{size // 4:,} of {size:,}, both parts"
+    return [
+        row(f"Vendi and NovelSum of a dataset of {name}", one_seconds, peak),
+        row("of 7 such datasets together (ratio to one)", seconds, seven_peak, f"{seconds / one_seconds:.2f}x"),
+        row(
+            "NovelSum of the 7, each on its own (ratio to together)",
+            their_seconds,
+            their_peak,
+            f"{their_seconds / seconds:.2f}x",
+            f"{difference} of it",
+        ),
+    ]
+
+
 def novelsum_by_pair(embeddings: np.ndarray) -> float:
     """The formula as it is written: two sums over texts, the distance of each pair on its own."""
 
@@ -230,6 +265,7 @@ CASES = {
     "all-seven": bench_all_seven,
     "vendi": bench_vendi,
     "novelsum": bench_novelsum,
+    "spread": bench_spread,
 }
 
 if __name__ == "__main__":

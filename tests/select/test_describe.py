@@ -64,6 +64,29 @@ def test_vendi_and_novelsum_of_a_dataset_are_those_of_its_texts():
     assert found.loc["instruction", "NovelSum"].isna().all()
 
 
+def test_novelsum_of_datasets_that_overlap_is_that_of_each_alone():
+    rng = np.random.default_rng(1)
+    points = rng.normal(size=(200, 8)).astype(np.float32)
+    points[50:60] = points[:10]  # equal texts
+    samples = pd.DataFrame({"instruction": [""] * 200, "response": [""] * 200})
+    rows = {f"n{size}": rng.permutation(200)[:size] for size in (2, 30, 31, 120, 200)} | {"one": [7]}
+    found = measure_spread(samples, rows, embed=lambda texts, part: points).set_index(["part", "dataset"])
+    for name, chosen in rows.items():
+        alone = float("nan") if name == "one" else novelsum(points[chosen], points)
+        assert found.loc[("response", name), "NovelSum"] == pytest.approx(alone, rel=1e-6, nan_ok=True)
+    assert measure_spread(samples, {}, embed=lambda texts, part: points).empty
+
+
+def test_a_text_without_a_density_leaves_other_datasets_theirs():
+    points = np.eye(10, dtype=np.float32)[[*range(10), *[0] * 9]]
+    points[10:, 1] = 1e-5 * np.arange(1, 10)  # nearer to the first than rounding: it has nine others only
+    samples = pd.DataFrame({"instruction": [""] * 19, "response": [""] * 19})
+    rows = {"near": [0, 12, 13], "far": [3, 4, 5], "both": [3, 12, 4]}
+    found = measure_spread(samples, rows, embed=lambda texts, part: points).set_index(["part", "dataset"])["NovelSum"]
+    assert np.isnan(found["response", "near"]) and np.isnan(found["response", "both"])
+    assert found["response", "far"] == pytest.approx(novelsum(points[[3, 4, 5]], points))
+
+
 def test_coverage_by_hand():
     table = compare_coverage(TYPES, {"even": [0, 1], "all": [0, 1, 2, 3]})
     assert table["types"].tolist() == [2, 3]

@@ -1,6 +1,6 @@
 """What selected datasets hold: which types they cover, how diverse and how long they are."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix
-from macromicro.measure.embedding_diversity import novelsum, vendi_score
+from macromicro.measure.embedding_diversity import DENSITY_POWER, local_density, mean_novelty, novelsum, vendi_score
 from macromicro.measure.metrics import METRICS, measure, take
 from macromicro.select.select import count_types, evenness
 from macromicro.study.files import write_aside
@@ -59,19 +59,32 @@ def measure_spread(samples: pd.DataFrame, rows: Mapping[str, ArrayLike], *, embe
     NovelSum takes its density from all samples, and is missing (NaN) where these or the dataset have too few different
     texts. Parameters: as `measure_datasets`.
     """
-    records = []
+    records: list[tuple[str, str, float, float]] = []
     for part in PARTS:
         embeddings = embed(samples[part], part)
-        for name, chosen in tqdm(rows.items(), desc=f"spread of the {part}s"):
-            points = embeddings[np.asarray(chosen)]
-            records.append((name, part, vendi_score(points), _novelsum_or_nan(points, embeddings)))
+        datasets = [np.asarray(chosen) for chosen in rows.values()]
+        novelsums = _novelsums(embeddings, datasets, desc=f"NovelSum of the {part}s")
+        spreads = [vendi_score(embeddings[chosen]) for chosen in tqdm(datasets, desc=f"Vendi of the {part}s")]
+        records += zip(rows, [part] * len(rows), spreads, novelsums, strict=True)
     return pd.DataFrame(records, columns=["dataset", "part", "Vendi", "NovelSum"])
 
 
-def _novelsum_or_nan(points: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+def _novelsums(embeddings: NDArray[np.float32], datasets: Sequence[NDArray[np.int64]], *, desc: str) -> list[float]:
+    """NovelSum of each dataset; the density around a sample is the same in all of them, so it is computed once."""
+    drawn = np.unique(np.concatenate([[], *datasets])).astype(int)
+    factors = np.full(len(embeddings), np.nan)
+    shown = tqdm(datasets, desc=desc)
     try:
-        return novelsum(points, reference)
-    except ValueError:  # fewer different texts than neighbours: no density
+        factors[drawn] = local_density(embeddings[drawn], embeddings) ** DENSITY_POWER
+    except ValueError:  # some text has no density: which datasets hold one is seen one by one
+        return [_or_nan(novelsum, embeddings[chosen], embeddings) for chosen in shown]
+    return [_or_nan(mean_novelty, embeddings[chosen], factors[chosen]) for chosen in shown]
+
+
+def _or_nan(measured: Callable[[ArrayLike, ArrayLike], float], points: ArrayLike, others: ArrayLike) -> float:
+    try:
+        return measured(points, others)
+    except ValueError:  # fewer different texts than neighbours, or one text alone
         return float("nan")
 
 
