@@ -172,7 +172,7 @@ def _model(study: Study, dataset: Dataset) -> Cell:
     settings = _section(study, "finetune", "seed")
     settings["finetune"].pop("models_per_job")
     out, place = study.out, (dataset.strategy, dataset.name)
-    given = {"seed": dataset.seed}
+    given = {"dataset": dataset.name, "seed": dataset.seed}
     inputs = (out.dataset(*place), out.base_model)
     return Cell("5_finetune", "/".join(place), given, settings, inputs, (out.model(*place),))
 
@@ -180,7 +180,8 @@ def _model(study: Study, dataset: Dataset) -> Cell:
 def _answers(study: Study, dataset: Dataset) -> Cell:
     out, place = study.out, (dataset.strategy, dataset.name)
     inputs = (out.model(*place), out.prompts, out.base_model)
-    return Cell("6_answer", "/".join(place), {}, _section(study, "answer", "seed"), inputs, (out.answers(*place),))
+    given = {"dataset": dataset.name}
+    return Cell("6_answer", "/".join(place), given, _section(study, "answer", "seed"), inputs, (out.answers(*place),))
 
 
 def _judged(study: Study) -> list[tuple[str, int]]:

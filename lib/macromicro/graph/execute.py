@@ -23,7 +23,7 @@ from macromicro.graph.freshness import Digests, why_not_done
 from macromicro.graph.provenance import IN_GRAPH, start
 from macromicro.study import params
 from macromicro.study.dependencies import closest, coordinates_of, notebook_path
-from macromicro.study.faults import Failure, describe_failure
+from macromicro.study.faults import Failure, count_memory_kills, describe_failure
 from macromicro.study.files import move_into_place
 from macromicro.study.layout import find_root
 
@@ -36,7 +36,6 @@ ENVIRONMENT = {
 }
 RUN_PROCESS = "MACROMICRO_RUN"
 """Environment variable with the process of the whole run, which is told where nothing more can succeed."""
-N_ATTEMPTS = 2
 
 
 def compute(preset: str, cell_id: str) -> int:
@@ -62,17 +61,16 @@ def compute(preset: str, cell_id: str) -> int:
 
 def _attempt(cell: Cell, preset: str, log: Path, target: Path) -> Failure | None:
     """Execute a cell, again if what went wrong may pass; None where it succeeded."""
-    for attempt in range(1, N_ATTEMPTS + 1):
-        failure = _papermill(cell.stage, {"preset": preset, **cell.parameters}, log)
-        if failure is None:
-            move_into_place(log, target)
-            if attempt > 1:
-                print(f"succeeded at attempt {attempt}", flush=True)
-            return None
-        if not failure.worth_retrying or attempt == N_ATTEMPTS:
-            break
+    parameters = {"preset": preset, **cell.parameters}
+    failure = _papermill(cell.stage, parameters, log)
+    if failure is not None and failure.worth_retrying:
         print(f"trying again, since this may pass: {failure.cause}", flush=True)
         time.sleep(2)
+        failure = _papermill(cell.stage, parameters, log)
+        print("which it did not" if failure else "the second time it succeeded", flush=True)
+    if failure is None:
+        move_into_place(log, target)
+        return None
     if failure.fatal and (process := os.environ.get(RUN_PROCESS)):
         os.kill(int(process), signal.SIGUSR1)
     print(f"{failure.kind}: {failure.cause}", flush=True)
@@ -85,12 +83,14 @@ def _papermill(stage: str, parameters: Mapping[str, Any], target: Path) -> Failu
 
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
     target.parent.mkdir(parents=True, exist_ok=True)
+    n_kills = count_memory_kills()
     try:
         papermill.execute_notebook(
             notebook_path(stage), target, dict(parameters), kernel_name="python3", progress_bar=False, log_output=True
         )
     except Exception as error:  # whatever it was, the person shall read it in one line
-        return describe_failure(f"{type(error).__name__}: {error}")
+        text = f"{type(error).__name__}: {error}"
+        return describe_failure(text, n_memory_kills=count_memory_kills() - n_kills)
     return None
 
 

@@ -86,7 +86,9 @@ def has_length(lengths: ArrayLike, band: Sequence[int] | None) -> NDArray[np.boo
         return np.ones(len(lengths), dtype=bool)
     inside = (lengths >= band[0]) & (lengths <= band[1])
     if not inside.any():
-        raise ValueError(f"length={list(band)} holds none of {len(lengths)} samples of {lengths.min()} to {lengths.max()} tokens")
+        raise ValueError(
+            f"length={list(band)} holds none of {len(lengths)} samples of {lengths.min()} to {lengths.max()} tokens"
+        )
     return inside
 
 
