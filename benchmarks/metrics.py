@@ -7,7 +7,8 @@ than their bound. Embeddings are given: random points around 200 centres, since 
 Peers: NLTK (200 documents against each other, compared per pair of documents); the package vendi-score
 (`pip install --no-deps vendi-score==0.0.3`), its n x n function and its dual one; NovelSum's published formula written
 down pair by pair (300 texts, compared per pair of texts), as one matrix of broadcast cosine similarities in PyTorch (as
-its authors compute it), and in NumPy with a product per text.
+its authors compute it), and in NumPy with a product per text. `spread` measures seven overlapping datasets, each a
+quarter of `--size` random points, together and one by one.
 """
 
 import argparse

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 from macromicro.annotate.tokens import annotate_tokens
 from macromicro.annotate.types import TypeMatrix, build_types
-from macromicro.select import select
+from macromicro.select import pools, select
 from macromicro.select.describe import compare_coverage
 from macromicro.select.rivals import cover_most, take_longest
 from numpy.random import Generator, default_rng
@@ -51,9 +51,12 @@ def main() -> None:
     print(f"{types.n_samples:,} samples, {types.n_types:,} types, {types.matrix.nnz:,} nonzeros")
     grid = scaled_grid(types.n_samples)
     compile_all(types)
-    _, peel_seconds = timed(lambda: select.peel(types, seed=0), asked.repeats)
+    _, peel_seconds = timed(lambda: pools.peel(types, seed=0), asked.repeats)
+    by_sample, sample_seconds = timed(lambda: pools.peel(types, seed=0, pruning="sample"), asked.repeats)
     chosen, seconds = timed(lambda: select.select_datasets(types, **grid), asked.repeats)
-    print(f"peel, all k                  {peel_seconds:8.2f} s")
+    print(f"peel by type, all k          {peel_seconds:8.3f} s")
+    print(f"peel by sample, all k        {sample_seconds:8.3f} s   {sample_seconds / peel_seconds:.2f}x")
+    show_smallest_pools(types, by_sample, grid["sizes"][0])
     print(f"select, 7 levels x 3 sizes   {seconds:8.2f} s   peak memory {peak_mib():,.0f} MiB")
     compare_plain("heapq", types, grid, chosen, seconds, (heapq_peel, heapq_draw))
     small = first_rows(types, asked.naive)
@@ -93,7 +96,8 @@ def first_rows(types: TypeMatrix, n_rows: int) -> TypeMatrix:
 
 
 def compile_all(types: TypeMatrix) -> None:
-    pool = select.peel(types, seed=0).pool(types.n_types)
+    pools.peel(types, seed=0, pruning="sample")
+    pool = pools.peel(types, seed=0).pool(types.n_types)
     select.sample_evenly(types, pool, 2, default_rng(0))
     cover_most(types, 2, default_rng(0))
 
@@ -116,7 +120,7 @@ def compare_plain(
     name: str, types: TypeMatrix, grid: dict[str, Any], ours: Any, seconds: float, loops: tuple[Callable, Callable]
 ) -> None:
     """Time selection with its two compiled loops replaced, and check that the datasets are the same."""
-    with patch.object(select, "peel_types", loops[0]), patch.object(select, "draw_evenly", loops[1]):
+    with patch.object(pools, "peel_types", loops[0]), patch.object(select, "draw_evenly", loops[1]):
         (table, rows), plain_seconds = timed(lambda: select.select_datasets(types, **grid), 1)
     same = table.equals(ours[0]) and all(np.array_equal(rows[dataset], ours[1][dataset]) for dataset in rows)
     print(
@@ -161,7 +165,8 @@ def heapq_draw(
     rows: IntArray,
     order: IntArray,
     in_pool: NDArray[np.bool_],
-    size: int,
+    weights: IntArray,
+    budget: int,
     rng: Generator,
 ) -> IntArray:
     """`peel.draw_evenly` with heapq."""
@@ -170,8 +175,8 @@ def heapq_draw(
     left = [carriers[in_pool[carriers]].tolist() for carriers in left]
     begins, counts = [0] * len(left), [0] * len(left)
     heap = [(0, rank, t) for rank, t in enumerate(order.tolist())]
-    drawn, draws = set(), []
-    while len(draws) < size:
+    drawn, draws, spent = set(), [], 0
+    while spent < budget:
         count, rank, served = heap[0]
         carriers, begin = left[served], begins[served]
         if begin == len(carriers):
@@ -185,6 +190,7 @@ def heapq_draw(
             if row not in drawn:
                 drawn.add(row)
                 draws.append(row)
+                spent += weights[row]
                 for t in columns[starts[row] : starts[row + 1]]:
                     counts[t] += 1
     return np.array(draws)
@@ -218,14 +224,15 @@ def naive_draw(
     rows: IntArray,
     order: IntArray,
     in_pool: NDArray[np.bool_],
-    size: int,
+    weights: IntArray,
+    budget: int,
     rng: Generator,
 ) -> IntArray:
     """`peel.draw_evenly` that counts what is covered again before every draw and tries every type."""
     left = [rows[begin:end] for begin, end in pairwise(type_starts)]
     left = [carriers[in_pool[carriers]].tolist() for carriers in left]
     draws = []
-    while len(draws) < size:
+    while weights[draws].sum() < budget:
         counts = [0] * len(left)
         for row in draws:
             for t in columns[starts[row] : starts[row + 1]].tolist():
@@ -238,6 +245,16 @@ def naive_draw(
         if row not in draws:
             draws.append(row)
     return np.array(draws)
+
+
+def show_smallest_pools(types: TypeMatrix, by_sample: pools.Peeling, largest: int) -> None:
+    """What the pools of the literal reading hold, beside what an even draw of as many samples covers."""
+    whole = by_sample.pool_sizes[by_sample.ks == by_sample.ks[0]].min()
+    print(f"by sample, {whole:,} samples are left when the first type goes")
+    typed = np.flatnonzero(types.types_per_sample)
+    for size in (largest // 10, largest):
+        even = np.count_nonzero(select.count_types(types, select.sample_evenly(types, typed, size, default_rng(0))))
+        print(f"  fewest types of a pool of {size:,}: {by_sample.fewest_types(size):,}; an even draw covers {even:,}")
 
 
 def show_coverage(types: TypeMatrix, lengths: IntArray, largest: int) -> None:

@@ -115,11 +115,8 @@ def choose(
     and `facility-location`.
     Raises ValueError if the corpus, or the pool at this level, is smaller than `size`, or types are missing.
     """
-    if types is not None and not np.array_equal(types.ids, samples["id"].to_numpy(dtype=object)):
-        strangers = sorted(set(types.ids) ^ set(samples["id"]))
-        raise ValueError(
-            f"samples and types must have the same ids, but {len(strangers)} are in one only: {strangers[:1]}"
-        )
+    if types is not None:
+        _check_same(samples, types)
     facts: dict[str, Any] = {}
     rng = default_rng(seed)
     if method == "even":
@@ -142,6 +139,14 @@ def choose(
     if types is not None:
         facts |= describe_coverage(types, rows, default_rng(seed))
     return Choice(rows, facts)
+
+
+def _check_same(samples: pd.DataFrame, types: TypeMatrix) -> None:
+    if not np.array_equal(types.ids, samples["id"].to_numpy(dtype=object)):
+        strangers = sorted(set(types.ids) ^ set(samples["id"]))
+        raise ValueError(
+            f"samples and types must have the same ids, but {len(strangers)} are in one only: {strangers[:1]}"
+        )
 
 
 def describe_coverage(types: TypeMatrix, rows: NDArray[np.int64], rng: Generator) -> dict[str, Any]:

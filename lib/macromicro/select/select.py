@@ -67,7 +67,7 @@ def draw_baseline(rows: int | ArrayLike, size: int, rng: Generator) -> NDArray[n
     Parameters: rows, what is drawn from: distinct row indices, or a number n for the rows 0 to n - 1.
     Raises ValueError if there are fewer than `size`.
     """
-    rows = np.arange(rows) if isinstance(rows, int) else np.asarray(rows)
+    rows = np.arange(rows) if isinstance(rows, int | np.integer) else np.asarray(rows)
     if not 1 <= size <= len(rows):
         raise ValueError(f"size={size} must be between 1 and the {len(rows)} samples to draw from")
     return np.sort(rng.choice(rows, size, replace=False))
