@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.annotate.tokens import tokenize
-from macromicro.annotate.topics import annotate_topics, cluster, find_keywords, map_topics, reduce, topics_agree_with
+from macromicro.annotate.topics import annotate_topics, cluster, find_keywords, map_topics, topics_agree_with
 
 SETTINGS = {
     "seed": 0,
@@ -110,14 +110,6 @@ def test_any_settings_give_clusters_of_at_least_the_least_size(n, least, min_sam
     sizes = np.bincount(found[found >= 0])
     assert (sizes >= least).all()
     assert (np.diff(sizes) <= 0).all()
-
-
-def test_pca_keeps_distances_when_it_keeps_all_dimensions():
-    points = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
-    kept = reduce(points, seed=0, reducer="pca", n_components=4, n_neighbors=5)
-    before, after = (np.linalg.norm(each[:, None] - each[None], axis=2) for each in (points, kept))
-    np.testing.assert_allclose(after, before, atol=1e-4)
-    assert reduce(points, seed=0, reducer="pca", n_components=9, n_neighbors=5).shape == (30, 4)
 
 
 def test_the_map_shows_a_sample_with_its_topics():

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
+from macromicro.annotate.reduce import Reducer, enough_for_umap, reduce
 from macromicro.annotate.tokens import TokenizedTexts, tokenize
 from macromicro.annotate.types import TypeMatrix, build_types, text_array
 from macromicro.corpus.batches import Texts
 
-Reducer = Literal["pca", "umap"]
 MIN_LETTERS = 3
 NOISE = -1
-UMAP_EPOCHS = 200  # what UMAP takes for 10,000 points and more; half the time of its 500 for fewer, for equal topics
 
 
 def annotate_topics(
@@ -46,14 +45,8 @@ def annotate_topics(
     reducer that was used (PCA where there are too few samples for UMAP).
     Raises ValueError if ids, texts and embeddings differ in length or hold what is not a number.
     """
-    names = text_array(ids)
-    words = tokenize(texts, None, unit="bare-word")
-    if not len(names) == len(embeddings) == len(words.lengths):
-        shape = f"{len(names)} ids, {len(words.lengths)} texts and {len(embeddings)} embeddings"
-        raise ValueError(f"ids, texts and embeddings must be equally many, but there are {shape}")
-    if not np.isfinite(embeddings).all():
-        row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
-        raise ValueError(f"embeddings must be finite, but those of sample {names[row]!r} are not")
+    names, words = text_array(ids), tokenize(texts, None, unit="bare-word")
+    _check_lengths(names, words, embeddings)
     order = np.argsort(names, kind="stable")
     points = reduce(embeddings[order], seed=seed, reducer=reducer, n_components=n_components, n_neighbors=n_neighbors)
     found = cluster(
@@ -64,17 +57,16 @@ def annotate_topics(
     keywords = find_keywords(words, topics, n_keywords=n_keywords)
     labels = [f"{number}: {', '.join(top[:3])}" for number, top in enumerate(keywords)]
     typed = np.flatnonzero(topics != NOISE)
-    settings = {
-        "reducer": reducer
-        if reducer == "pca" or _enough_for_umap(len(names), n_components)
-        else "pca (too few samples)",
+    used = reducer if reducer == "pca" or enough_for_umap(len(names), n_components) else "pca (too few samples)"
+    report = {
+        **_report(topics, keywords, points.shape[1]),
+        "reducer": used,
         "n_neighbors": n_neighbors,
         "min_cluster_size": min_cluster_size,
         "min_samples": min_samples,
         "cluster_selection": cluster_selection,
         "seed": seed,
     }
-    report = {**_report(topics, keywords, points.shape[1]), **settings}
     return build_types(names, typed, topics[typed], labels, report=report)
 
 
@@ -88,37 +80,6 @@ def topics_agree_with(types: TypeMatrix, classes: Iterable[str]) -> float:
     topics = np.full(types.n_samples, NOISE, dtype=np.int64)
     topics[types.types_per_sample > 0] = types.matrix.indices
     return float(adjusted_mutual_info_score(list(classes), topics))
-
-
-def reduce(
-    embeddings: NDArray[np.float32], *, seed: int, reducer: Reducer, n_components: int, n_neighbors: int
-) -> NDArray[np.float32]:
-    """Embeddings with fewer dimensions: at most `n_components`, fewer where there are too few samples.
-
-    Parameters: reducer, `pca` (exact, n_neighbors is not used) or `umap` (cosine, `n_neighbors` neighbours, seeded).
-    """
-    n_samples, n_dimensions = embeddings.shape
-    kept = min(n_components, n_samples, n_dimensions)
-    if n_samples < 2 or not np.ptp(embeddings, axis=0).any():
-        return np.zeros((n_samples, kept), dtype=np.float32)
-    if reducer == "umap" and _enough_for_umap(n_samples, n_components):
-        from umap import UMAP
-
-        neighbours = min(n_neighbors, n_samples - 1)
-        model = UMAP(
-            n_components=n_components,
-            n_neighbors=neighbours,
-            n_epochs=UMAP_EPOCHS,
-            min_dist=0.0,
-            metric="cosine",
-            random_state=seed,
-            n_jobs=1,
-        )
-        return np.asarray(model.fit_transform(embeddings), dtype=np.float32)
-    from sklearn.decomposition import PCA
-
-    model = PCA(kept, svd_solver="covariance_eigh") if n_samples > n_dimensions else PCA(kept, svd_solver="full")
-    return np.asarray(model.fit_transform(embeddings.astype(np.float64)), dtype=np.float32)
 
 
 def cluster(
@@ -185,8 +146,14 @@ def map_topics(
     return pd.DataFrame({"id": types.ids[rows], "x": flat[:, 0], "y": flat[:, 1], "topic": topics[rows]})
 
 
-def _enough_for_umap(n_samples: int, n_components: int) -> bool:
-    return n_samples > max(n_components + 1, 3)
+def _check_lengths(names: NDArray[np.object_], words: TokenizedTexts, embeddings: NDArray[np.float32]) -> None:
+    """Refuse ids, texts and embeddings that are not equally many, and embeddings that are not numbers."""
+    if not len(names) == len(embeddings) == len(words.lengths):
+        shape = f"{len(names)} ids, {len(words.lengths)} texts and {len(embeddings)} embeddings"
+        raise ValueError(f"ids, texts and embeddings must be equally many, but there are {shape}")
+    if not np.isfinite(embeddings).all():
+        row = int(np.flatnonzero(~np.isfinite(embeddings).all(axis=1))[0])
+        raise ValueError(f"embeddings must be finite, but those of sample {names[row]!r} are not")
 
 
 def _number_by_size(found: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from macromicro.study.layout import find_root
+from macromicro.study.sections import HOW_TO_REACH
 from macromicro.study.settings import SECTIONS_OF, Dataset, Strategy, Study
 
 STAGES = (
@@ -18,9 +19,6 @@ STAGES = (
     *("7_judge", "8_analyse"),
 )
 """Notebooks in the order in which data passes through them."""
-
-HOW_TO_REACH = ("base_url", "n_workers", "max_retries", "timeout")
-"""Settings of `tag_llm` that say how a server is reached and not what it replies."""
 
 
 @dataclass(frozen=True)

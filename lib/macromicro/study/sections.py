@@ -148,11 +148,16 @@ class TagLlmParams(Section):
     max_chars: Positive = 8000
 
 
+HOW_TO_REACH = ("base_url", "n_workers", "max_retries", "timeout")
+"""Settings of `tag_llm` that say how a server is reached and not what it replies."""
+
+
 class TokensParams(Section):
     """Micro: the band of corpus counts whose tokens count as types.
 
     `unit` is `token`, `word` (split at white space, as in the paper's ablation) or `bare-word` (lower-cased runs of
-    letters and digits). `tokenizer` is a hub id, a folder or a `tokenizer.json`; null takes the base model's own.
+    letters and digits). `tokenizer` is a hub id, a folder, a `tokenizer.json` or `bpe`, which is trained on the
+    samples; null takes the base model's own.
     """
 
     low: Positive = 10
@@ -173,6 +178,17 @@ class TypesParams(Section):
     """What happens to samples without any type, for every strategy."""
 
     untyped: Literal["drop", "own", "nearest"] = "drop"
+
+
+class TypeSettings(Section):
+    """The sections that say how texts get their types, in a study and on the command line."""
+
+    embed: EmbedParams = EmbedParams()
+    topics: TopicsParams = TopicsParams()
+    tags: TagsParams = TagsParams()
+    tag_llm: TagLlmParams = TagLlmParams()
+    tokens: TokensParams = TokensParams()
+    types: TypesParams = TypesParams()
 
 
 class SelectParams(Section):

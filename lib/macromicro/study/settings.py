@@ -15,7 +15,6 @@ from macromicro.study.sections import (
     BaseModelParams,
     CorpusParams,
     Count,
-    EmbedParams,
     FinetuneParams,
     Granularity,
     JudgeParams,
@@ -24,11 +23,10 @@ from macromicro.study.sections import (
     RespondParams,
     Section,
     SelectParams,
-    TagLlmParams,
     TagsParams,
     TokensParams,
     TopicsParams,
-    TypesParams,
+    TypeSettings,
 )
 
 OVERRIDDEN = ("topics", "tags", "tokens", "select")
@@ -160,8 +158,8 @@ def _names_strategies(strategies: dict[str, StrategyParams]) -> dict[str, Strate
 Strategies = Annotated[dict[Annotated[str, Field(pattern=NAME)], StrategyParams], AfterValidator(_names_strategies)]
 
 
-class Study(Section):
-    """All settings of a study. `study` names its folder under `outputs/`."""
+class Origin(Section):
+    """The name of a study, which is that of its folder under `outputs/`; its strategies; its samples and model."""
 
     study: Annotated[str, Field(pattern=NAME)]
     description: str
@@ -170,12 +168,11 @@ class Study(Section):
     base_model: BaseModelParams = BaseModelParams()
     corpus: CorpusParams
     respond: RespondParams = RespondParams()
-    embed: EmbedParams = EmbedParams()
-    topics: TopicsParams = TopicsParams()
-    tags: TagsParams = TagsParams()
-    tag_llm: TagLlmParams = TagLlmParams()
-    tokens: TokensParams = TokensParams()
-    types: TypesParams = TypesParams()
+
+
+class Study(TypeSettings, Origin):
+    """All settings of a study, in this order: those of its origin, those of its types, and its own."""
+
     select: SelectParams = SelectParams()
     finetune: FinetuneParams = FinetuneParams()
     answer: AnswerParams = AnswerParams()
