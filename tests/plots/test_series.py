@@ -1,10 +1,8 @@
 """Colours, markers and names of strategies."""
 
-import matplotlib.pyplot as plt
 import pandas as pd
-import pytest
 from macromicro.analyse import paper
-from macromicro.plots.series import list_families, literal, style_strategies
+from macromicro.plots.series import list_families, style_strategies
 
 
 def strategies(*names, family="bands"):
@@ -29,10 +27,3 @@ def test_thirty_strategies_are_told_apart():
 def test_the_paper_comes_first():
     table = pd.concat([strategies("a", family="another"), paper.load_slopes(), strategies("z", family="zebra")])
     assert list_families(table) == ["paper", "another", "zebra"]
-
-
-@pytest.mark.parametrize("name", ["$x$", r"a\b", "a_b", r"$\frac$ _x_", "100 %", r"\$ and $"])
-def test_names_are_shown_as_they_stand(name):
-    text = plt.figure().text(0, 0, literal(name))
-    shown, is_formula = text._preprocess_math(text.get_text())
-    assert (shown, bool(is_formula)) == (name, False)

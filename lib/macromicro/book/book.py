@@ -5,12 +5,11 @@ another machine renders with `--study FOLDER`. Sources are the templates of `boo
 """
 
 import argparse
-import pkgutil
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,18 +19,15 @@ import nbformat
 import pandas as pd
 import yaml
 
-import macromicro
 from macromicro.analyse import findings
-from macromicro.book import pages, summary
+from macromicro.book import library, pages, runs, settings, summary
 from macromicro.study import params
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
+from macromicro.study.settings import Study
 
-FIGURES = {
-    "bands": ("3_annotate", "response-micro"),
-    "pool": ("4_select", "response-micro"),
-    "scores": ("8_analyse", ""),
-}
+FIGURES = {"bands": "3_annotate", "pool": "4_select", "scores": "8_analyse"}
+"""Pictures of the introduction, and the stage whose notebook draws each."""
 
 
 def assemble(root: Path, target: Path) -> None:
@@ -51,26 +47,49 @@ def assemble(root: Path, target: Path) -> None:
         path = target / f"{page.name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(pages.page_notebook(page, stages={page.stage for page in found}), path)
-    _write_figures(found, target / "figures")
-    _render(templates, target, study=study, out=Layout(root), found=found, names=module_names())
+    drawn = draw_from(study, found)
+    _write_figures(drawn, target / "figures")
+    _render(templates, target, study=study, out=Layout(root), found=found, drawn=drawn, preset=_preset(study))
     toc = yaml.safe_dump(contents(found), sort_keys=False, allow_unicode=True)
     (target / "_toc.yml").write_text(toc, encoding="utf-8")
+
+
+def _preset(study: Study) -> str:
+    """What `make report` has to be given for this study: nothing for the default one."""
+    return "" if study.study == "smoke" else f" PRESET=outputs/{study.study}/params.yaml"
+
+
+def draw_from(study: Study, found: Sequence[pages.Page]) -> dict[str, pages.Page]:
+    """The page that each picture of the introduction is taken from, as far as the study has one.
+
+    Bands are those of tokens: of the responses if they are annotated, else of the first strategy that counts tokens.
+    """
+    micro = [one for one in study.all_strategies if one.granularity == "micro" and one.has_levels]
+    names = [one.name for one in sorted(micro, key=lambda one: one.part != "response")][:1]
+    drawn: dict[str, pages.Page] = {}
+    for name, stage in FIGURES.items():
+        own = [page for page in found if page.stage == stage]
+        if stage != "8_analyse":
+            own = [page for page in own if page.cell.parameters["strategy"] in names]
+        if own:
+            drawn[name] = own[0]
+    return drawn
 
 
 def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
     """The table of contents: a page per stage, below it a page per cell of its grid."""
     chapters: list[dict[str, Any]] = []
     for stage in sorted({page.stage for page in found} - {"8_analyse"}):
-        cells = [page for page in found if page.stage == stage and page.cell]
-        titles = pages.short_titles([page.cell for page in cells])
-        sections = [{"file": page.name, "title": title} for page, title in zip(cells, titles, strict=True)]
+        grid = [page for page in found if page.stage == stage and page.cell.name]
+        titles = pages.menu_titles([page.cell for page in grid])
+        sections = [{"file": page.name, "title": title} for page, title in zip(grid, titles, strict=True)]
         chapters.append({"file": f"stages/{stage}", "title": stage_name(stage)})
         if sections:
             chapters[-1]["sections"] = sections
     results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}]
     about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
-    modules = {"file": "api", "sections": [{"file": f"api/{name}"} for name in module_names()]}
-    parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, modules]}
+    rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
+    parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, rooms]}
     return {
         "format": "jb-book",
         "root": "intro",
@@ -85,11 +104,6 @@ def stage_name(stage: str) -> str:
     'Base model'
     """
     return stage.partition("_")[2].replace("_", " ").capitalize().replace("Finetune", "Fine-tune")
-
-
-def module_names() -> list[str]:
-    """Names of the library's modules, in alphabetical order."""
-    return sorted(module.name for module in pkgutil.iter_modules(macromicro.__path__) if not module.ispkg)
 
 
 def mathjax() -> Path:
@@ -127,22 +141,21 @@ def build(source: Path, site: Path) -> None:
             shutil.copytree(html, folder)
 
 
-def _write_figures(found: Sequence[pages.Page], folder: Path) -> None:
+def _write_figures(drawn: Mapping[str, pages.Page], folder: Path) -> None:
     """The pictures that the introduction shows, from the notebooks that drew them.
 
     Raises ValueError if one of these notebooks shows no picture.
     """
     folder.mkdir()
-    for name, cell in FIGURES.items():
-        for page in (page for page in found if (page.stage, page.cell) == cell):
-            pictures = pages.figures(nbformat.read(page.notebook, as_version=4))
-            if not pictures:
-                raise ValueError(f"{page.notebook}: shows no picture; a kernel with MPLBACKEND=agg shows none")
-            (folder / f"{name}.png").write_bytes(pictures[0])
+    for name, page in drawn.items():
+        pictures = pages.figures(nbformat.read(page.notebook, as_version=4))
+        if not pictures:
+            raise ValueError(f"{page.notebook}: shows no picture; a kernel with MPLBACKEND=agg shows none")
+        (folder / f"{name}.png").write_bytes(pictures[0])
 
 
 def _render(templates: Path, folder: Path, **context: Any) -> None:
-    """Fill the templates of `book/pages`, `book/stages` and the page of every module."""
+    """Fill the templates of `book/pages`, `book/stages` and the page of every room."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         undefined=jinja2.StrictUndefined,
@@ -150,9 +163,7 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["table"] = markdown_table
-    environment.globals.update(
-        summary=summary, findings=findings, figure=lambda name: (folder / "figures" / f"{name}.png").is_file()
-    )
+    environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
         if group == "pages":
@@ -160,9 +171,9 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
         elif group == "stages" and (folder / group / Path(name).stem).is_dir():
             (folder / group / name).write_text(environment.get_template(template).render(**context), encoding="utf-8")
     (folder / "api").mkdir()
-    for module in module_names():
-        text = environment.get_template("module.md.j2").render(module=module)
-        (folder / "api" / f"{module}.md").write_text(text, encoding="utf-8")
+    for room, modules in library.list_rooms().items():
+        text = environment.get_template("room.md.j2").render(room=room, modules=modules)
+        (folder / "api" / f"{room}.md").write_text(text, encoding="utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

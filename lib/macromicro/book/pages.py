@@ -13,36 +13,38 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from macromicro.graph.cells import Cell, list_cells
+from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
 
-DATASET = re.compile(r"n(?P<size>\d+)(-d(?P<level>\d+))?-s(?P<seed>\d+)")
 LINK = re.compile(r"\[([^\]]+)\]\((?:notebooks/)?(\d_\w+)\.ipynb\)")
+MACHINE_FOLDER = re.compile(
+    r"(?<![\w.:/])/(?:[^\s\"'`<>(),;:=\\/]+/)+(?=(?:outputs|params|notebooks|lib/macromicro|\.venv)/)"
+)
 FOLDED = ("import ", "from ", "run.finish(")
 
 
 @dataclass(frozen=True)
 class Page:
-    """An executed notebook: a stage (`1_corpus`), or a cell of its grid (`3_annotate`, `response-micro`)."""
+    """The executed notebook of a cell of a study."""
 
-    stage: str
-    cell: str
+    cell: Cell
     notebook: Path
 
     @property
+    def stage(self) -> str:
+        """The notebook's name, such as `3_annotate`."""
+        return self.cell.stage
+
+    @property
     def name(self) -> str:
-        """Document name in the book, such as `stages/3_annotate/response-micro`."""
-        return f"stages/{self.stage}/{self.cell}" if self.cell else f"stages/{self.stage}"
+        """Document name in the book, such as `stages/4_select/response-micro/s0`."""
+        return f"stages/{self.cell.id}" if self.cell.name else f"stages/{self.stage}"
 
     @property
     def title(self) -> str:
         """The cell's coordinates in words, empty where a stage has one notebook."""
-        return coordinates(self.cell)
-
-
-def grid_cells(study: Study) -> set[str]:
-    """Names of the cells of a study's grid, of all stages; notebooks of other cells are of an earlier grid."""
-    models = [f"{strategy}/{dataset}" for strategy in study.strategies for dataset in study.datasets]
-    return {*study.strategies, "baseline", *models, *(f"baseline/{dataset}" for dataset in study.baselines)}
+        return ", ".join(coordinates(self.cell))
 
 
 def find_pages(root: Path, study: Study) -> list[Page]:
@@ -50,50 +52,38 @@ def find_pages(root: Path, study: Study) -> list[Page]:
 
     Parameters: root, the study's folder. Raises ValueError if the study has not come to its end.
     """
-    cells = grid_cells(study)
-    folder = root / "notebooks"
-    pages = []
-    for notebook in sorted(folder.rglob("*.ipynb")):
-        stage, *rest = notebook.relative_to(folder).with_suffix("").parts
-        cell = "/".join(rest)
-        if cell == stage or cell in cells:
-            pages.append(Page(stage, "" if cell == stage else cell, notebook))
+    out = Layout(root)
+    found = [Page(cell, out.notebook(cell.stage, cell.name)) for cell in list_cells(study).values()]
+    pages = [page for page in found if page.notebook.is_file()]
     if not any(page.stage == "8_analyse" for page in pages):
-        raise ValueError(f"{folder}: the book needs a finished study, but 8_analyse is not there: run make report")
+        raise ValueError(f"{out.root / 'notebooks'}: the book needs a finished study, but 8_analyse is not there: "
+                         "run make report")  # fmt: skip
     return pages
 
 
-def coordinates(cell: str) -> str:
-    """Words for the name of a cell.
+def coordinates(cell: Cell) -> list[str]:
+    """Which cell of its stage this is, in words: strategy, seed, and batch where its models are in several.
 
-    >>> coordinates("response-micro/n500-d033-s0")
-    'response micro, n=500, level 33 %, seed 0'
-    >>> coordinates("baseline/n500-s1")
-    'baseline, n=500, seed 1'
+    >>> coordinates(Cell("3_annotate", "response-micro", {"strategy": "response-micro"}, {}, (), ()))
+    ['response-micro']
+    >>> given = {"strategy": "response-micro", "seed": 1, "batch": 2}
+    >>> coordinates(Cell("5_finetune", "response-micro/s1-2", given, {}, (), ()))
+    ['response-micro', 'seed 1', 'batch 2']
     """
-    strategy, _, dataset = cell.partition("/")
-    words = [strategy.replace("-", " ")]
-    if match := DATASET.fullmatch(dataset):
-        words.append(f"n={match['size']}")
-        if match["level"]:
-            words.append(f"level {int(match['level'])} %")
-        words.append(f"seed {match['seed']}")
-    elif dataset:
-        words.append(dataset)
-    return ", ".join(words)
+    given = cell.parameters
+    words = [str(given["strategy"])] if "strategy" in given else []
+    if "seed" in given:
+        words.append(f"seed {given['seed']}")
+        if "batch" in given and cell.name != f"{given['strategy']}/s{given['seed']}":
+            words.append(f"batch {given['batch']}")
+    return words
 
 
-def short_titles(cells: Sequence[str]) -> list[str]:
-    """Words for the names of cells as a menu shows them: a size or seed that all cells share is left out.
-
-    >>> short_titles(["response-micro/n500-d000-s0", "response-micro/n500-d033-s0"])
-    ['response micro, 0 %', 'response micro, 33 %']
-    """
-    titles = [coordinates(cell) for cell in cells]
-    for pattern in (r", n=\d+", r", seed \d+"):
-        if len({match[0] for title in titles if (match := re.search(pattern, title))}) == 1:
-            titles = [re.sub(pattern, "", title) for title in titles]
-    return [title.replace("level ", "") for title in titles]
+def menu_titles(cells: Sequence[Cell]) -> list[str]:
+    """Words for the cells of a stage as a menu shows them: a seed that all share is left out."""
+    shared = {f"seed {seed}" for seed in {cell.parameters.get("seed") for cell in cells}}
+    dull = shared if len(shared) == 1 else set()
+    return [", ".join(word for word in coordinates(cell) if word not in dull) for cell in cells]
 
 
 def heading(notebook: NotebookNode) -> str:
@@ -112,19 +102,18 @@ def page_notebook(page: Page, *, stages: Collection[str] = ()) -> NotebookNode:
     """
     notebook = nbformat.read(page.notebook, as_version=4)
     title = heading(notebook)
-    here = machine_folder(notebook)
     notebook.metadata.pop("papermill", None)
     notebook.cells = _given_parameters(notebook.cells)
     for cell in notebook.cells:
         cell.metadata = NotebookNode({"tags": list(cell.metadata.get("tags", []))})
-        cell.source = cell.source.replace(here, "") if here else cell.source
+        cell.source = without_machine_paths(cell.source)
         if cell.cell_type == "markdown":
             cell.source = LINK.sub(lambda link: _book_link(link, stages), cell.source)
         if cell.cell_type == "code":
-            cell.outputs = [_without(output, here) for output in cell.outputs if output.get("name") != "stderr"]
+            cell.outputs = [_without_paths(output) for output in cell.outputs if output.get("name") != "stderr"]
             if any(cell.source.startswith(word) or f"\n{word}" in f"\n{cell.source}" for word in FOLDED):
                 cell.metadata.tags.append("hide-input")
-    if page.cell:
+    if page.cell.name:
         _, _, rest = notebook.cells[0].source.partition("\n")
         stage, _, question = title.partition(": ")
         asked = f"\n\n*{question[:1].upper()}{question[1:]}*\n" if question else "\n"
@@ -132,13 +121,24 @@ def page_notebook(page: Page, *, stages: Collection[str] = ()) -> NotebookNode:
     return notebook
 
 
-def machine_folder(notebook: NotebookNode) -> str:
-    """The folder, with a slash at its end, in which the notebook ran; empty if its parameters do not tell."""
-    for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            match = re.search(r'^preset = "(/.*/)outputs/', cell.source, flags=re.MULTILINE)
-            return match[1] if match else ""
-    return ""
+def without_machine_paths(text: str) -> str:
+    """The text without the folders above `outputs/` and other parts of a checkout, this one or another.
+
+    >>> without_machine_paths("saved /home/someone/clone/outputs/smoke/x.parquet, see https://a.org/b/outputs/c")
+    'saved outputs/smoke/x.parquet, see https://a.org/b/outputs/c'
+    """
+    return MACHINE_FOLDER.sub("", text.replace(f"{find_root()}/", ""))
+
+
+def _without_paths(output: NotebookNode) -> NotebookNode:
+    """The output with the machine paths cut from its texts."""
+    kept = NotebookNode(output)
+    if "text" in kept:
+        kept["text"] = without_machine_paths(kept["text"])
+    if "data" in kept:
+        texts = {kind: without_machine_paths(text) for kind, text in kept["data"].items() if kind.startswith("text/")}
+        kept["data"] = NotebookNode({**kept["data"], **texts})
+    return kept
 
 
 def _book_link(link: re.Match, stages: Collection[str]) -> str:
@@ -153,7 +153,7 @@ def _given_parameters(cells: list[NotebookNode]) -> list[NotebookNode]:
     hidden = [
         cell
         for cell in cells
-        if given and "parameters" in cell.metadata.get("tags", []) and set(_assigned(cell)) <= given[0]
+        if given and "parameters" in cell.metadata.get("tags", []) and set(_assigned(cell)) <= given[0] | {"changes"}
     ]
     return [cell for cell in cells if cell not in hidden]
 
@@ -170,16 +170,3 @@ def figures(notebook: NotebookNode) -> list[bytes]:
         for output in cell.get("outputs", [])
         if "image/png" in output.get("data", {})
     ]
-
-
-def _without(output: NotebookNode, folder: str) -> NotebookNode:
-    """The output with `folder` cut from its text."""
-    if not folder:
-        return output
-    kept = NotebookNode(output)
-    if "text" in kept:
-        kept["text"] = kept["text"].replace(folder, "")
-    if "data" in kept:
-        texts = {kind: text.replace(folder, "") for kind, text in kept["data"].items() if kind.startswith("text/")}
-        kept["data"] = NotebookNode({**kept["data"], **texts})
-    return kept

@@ -1,4 +1,4 @@
 """Which cells a study has, whether each is done, and how one is computed.
 
-In comes a study's settings, out go executed notebooks with a manifest each. Start reading at `cells`.
+In come a study's settings, out go executed notebooks with a manifest each. Start reading at `cells`.
 """

@@ -1,1 +1,5 @@
-"""Figures: tables in, axes out."""
+"""Figures: tables in, axes out.
+
+In come the tables of the other rooms, out go figures that look alike for our numbers and the paper's. Start reading
+at `scores`.
+"""

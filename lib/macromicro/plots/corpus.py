@@ -9,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from matplotlib.ticker import FormatStrFormatter
 
-from macromicro.plots.series import literal
+from macromicro.plots.names import literal
 
 PARTS = ("instruction", "response")
 

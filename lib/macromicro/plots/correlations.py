@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from macromicro.plots.series import literal
+from macromicro.plots.names import literal
 
 WIDTH = 8.0  # inches
 

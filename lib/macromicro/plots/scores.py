@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from macromicro.plots.series import Style, list_families, list_strategies, literal, style_strategies
+from macromicro.plots.names import literal
+from macromicro.plots.series import Style, list_families, list_strategies, style_strategies
 
 WIDTH = 8.0  # inches: at 700 pixels, text of 10 points is 12 pixels high
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from macromicro.analyse.paper import FAMILY
+from macromicro.plots.names import literal
 
 STYLES = {"macro": ("#0072B2", "o"), "meso": ("#009E73", "s"), "micro": ("#D55E00", "^")}
 COLOURS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D31")
@@ -52,12 +53,3 @@ def list_strategies(table: pd.DataFrame) -> pd.DataFrame:
 def list_families(table: pd.DataFrame) -> list[str]:
     """The families of a table in the order in which figures show them."""
     return list(dict.fromkeys(list_strategies(table)["family"]))
-
-
-def literal(text: str) -> str:
-    r"""The text such that a figure shows it as it stands: a pair of dollars would be read as a formula.
-
-    >>> literal("$HOME and $PATH")
-    '\\$HOME and \\$PATH'
-    """
-    return text.replace("$", r"\$")

@@ -5,6 +5,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
+from macromicro.plots.names import name_models
+
 WIDTH = 7.0
 COLOURS = sns.color_palette("colorblind")
 
@@ -47,21 +49,3 @@ def plot_scores(scores: pd.DataFrame) -> Figure:
     figure.legend(loc="outside upper center", ncols=2, frameon=False)
     sns.despine(figure)
     return figure
-
-
-def name_models(scores: pd.DataFrame) -> list[str]:
-    """What tells the models of a table apart, in words: its level, and size and seed where these differ too.
-
-    >>> name_models(pd.DataFrame({"size": [500, 500], "level": [0.0, 83.0], "seed": 0}))
-    ['0 %', '83 %']
-    >>> name_models(pd.DataFrame({"size": [500], "level": [None], "seed": 0}))
-    ['N = 500']
-    """
-    several = {key: len(set(scores[key])) > 1 for key in ("size", "seed")}
-    names = []
-    for row in scores.to_dict("records"):
-        leveled = not pd.isna(row["level"])
-        words = [f"{row['level']:.0f} %"] if leveled else []
-        words += [f"N = {row['size']:,}"] if several["size"] or not leveled else []
-        names.append(", ".join(words + ([f"seed {row['seed']}"] if several["seed"] else [])))
-    return names

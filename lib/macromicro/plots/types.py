@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from macromicro.annotate.annotate import Annotation
 from macromicro.annotate.types import TypeMatrix
-from macromicro.plots.series import literal
+from macromicro.plots.names import literal
 
 WIDTH = 8.4  # inches
 BAND_COLOURS = {"high": "#0072B2", "mid": "#D55E00", "low": "#009E73"}

@@ -1,0 +1,65 @@
+"""What it took to make a study, as small tables: time, memory, versions, read from the manifests of its cells."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+from macromicro.graph.cells import Cell, list_cells
+from macromicro.study.layout import Layout
+from macromicro.study.settings import Study
+
+Manifest = dict[str, Any]
+
+
+def load_manifests(out: Layout, study: Study) -> list[tuple[Manifest, list[Manifest]]]:
+    """The manifest of every notebook of the study's present grid, with those of the models that it computed."""
+    found = []
+    for cell in list_cells(study).values():
+        for manifest in _read(out, [cell]):
+            found.append((manifest, _read(out, cell.members)))
+    return found
+
+
+def _read(out: Layout, cells: Iterable[Cell]) -> list[Manifest]:
+    """The manifests of those cells that have one."""
+    paths = [out.manifest(cell.stage, cell.name) for cell in cells]
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.is_file()]
+
+
+def tabulate_time(out: Layout, study: Study) -> pd.DataFrame:
+    """A row per stage: notebooks run, wall time of all and of the longest, peak memory of the largest process.
+
+    A notebook that went on after a crash took only the time of the models that were missing; then its models together
+    say how long it takes.
+    """
+    rows = []
+    for manifest, members in load_manifests(out, study):
+        seconds = max(manifest["wall_seconds"], sum(member["wall_seconds"] for member in members))
+        memory = max(one["peak_memory_mib"] for one in (manifest, *members))
+        rows.append((manifest["stage"], seconds, memory))
+    table = pd.DataFrame(rows, columns=["stage", "seconds", "memory"])
+    stages = table.groupby("stage", sort=False).agg(
+        notebooks=("stage", "size"), seconds=("seconds", "sum"), longest=("seconds", "max"), memory=("memory", "max")
+    )
+    stages = stages.round({"seconds": 0, "longest": 0}).astype(int).reset_index()
+    stages.columns = ["stage", "notebooks", "seconds in all", "longest (s)", "peak memory (MiB)"]
+    return stages
+
+
+def distinct(out: Layout, study: Study, key: str) -> list[str]:
+    """The different values of one entry of the manifests, in order; more than one is worth the reader's notice."""
+    every = [one for manifest, members in load_manifests(out, study) for one in (manifest, *members)]
+    return sorted({str(manifest[key]) for manifest in every})
+
+
+def tabulate_versions(out: Layout, study: Study) -> pd.DataFrame:
+    """Packages and the versions that the notebooks ran with."""
+    found: dict[str, set[str]] = {}
+    for manifest, members in load_manifests(out, study):
+        for one in (manifest, *members):
+            for package, version in one["packages"].items():
+                found.setdefault(package, set()).add(version)
+    rows = [(package, " and ".join(sorted(found[package]))) for package in sorted(found)]
+    return pd.DataFrame(rows, columns=["package", "version"])

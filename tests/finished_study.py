@@ -1,0 +1,144 @@
+"""The folder of a finished study, small but with all that the book reads: two families, a rival, two seeds, batches."""
+
+import base64
+import json
+from pathlib import Path
+from typing import get_args
+
+import nbformat
+import numpy as np
+import pandas as pd
+from macromicro.analyse import stats
+from macromicro.annotate.types import TypeMatrix, save_types
+from macromicro.graph import provenance
+from macromicro.graph.cells import Cell, list_cells
+from macromicro.study import params
+from macromicro.study.layout import Layout
+from macromicro.study.sections import Part
+from macromicro.study.settings import Strategy, Study
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from scipy import sparse
+
+DOT = base64.b64encode(
+    base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+).decode()
+
+
+def executed(title: str, given: str = "", picture: str = DOT) -> nbformat.NotebookNode:
+    """A notebook as papermill leaves it, with a picture, a table and noise on standard error."""
+    here = '"/home/someone/clone/outputs/tiny/params.yaml"'
+    return new_notebook(
+        metadata={"papermill": {"duration": 3}, "language_info": {"name": "python", "pygments_lexer": "ipython3"}},
+        cells=[
+            new_markdown_cell(f"# {title}\n\nWhat we will see: $k$ types. Next: [select](4_select.ipynb)."),
+            new_code_cell('preset = "smoke"\npart = "response"', metadata={"tags": ["parameters"]}),
+            new_code_cell(f"preset = {here}\n{given}", metadata={"tags": ["injected-parameters"]}),
+            new_code_cell("import pandas as pd"),
+            new_markdown_cell("## The table"),
+            new_code_cell(
+                "table",
+                outputs=[
+                    new_output("stream", name="stderr", text="a long warning\n"),
+                    new_output("stream", name="stdout", text="saved /home/someone/clone/outputs/tiny/x.parquet\n"),
+                    new_output(
+                        "display_data", {"image/png": picture, "text/plain": "/home/someone/clone/lib/macromicro/x.py"}
+                    ),
+                ],
+            ),
+        ],
+    )
+
+
+def write(notebook: nbformat.NotebookNode, path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+    return path
+
+
+STRATEGIES = {
+    "response-micro": {"granularity": "micro"},
+    "narrow_band": {"granularity": "micro", "family": "bands", "tokens": {"low": 9}},
+    "longest": {"method": "longest", "family": "rivals"},
+}
+BATCH_SECONDS, MODEL_SECONDS, OTHER_SECONDS = 1.0, 10.0, 12.4
+
+
+def finish_study(root: Path, *, seeds: tuple[int, ...] = (0, 1), models_per_job: int = 3) -> Study:
+    """Write a study of three levels, as if it had been run, to the folder `root`; its settings."""
+    settings = params.load("smoke").model_dump()
+    settings["select"].update(levels=[0, 50, 100], sizes=[5], seeds=list(seeds))
+    settings["finetune"]["models_per_job"] = models_per_job
+    study = Study.model_validate({**settings, "study": "tiny", "strategies": STRATEGIES})
+    out = Layout(root)
+    for cell in list_cells(study).values():
+        stage = cell.stage.partition("_")[2].capitalize()
+        write(executed(f"{stage}: what is it?"), out.notebook(cell.stage, cell.name))
+        for one in (*cell.members, cell):
+            own = BATCH_SECONDS if cell.members else OTHER_SECONDS
+            write_manifest(out.manifest(one.stage, one.name), one, own if one is cell else MODEL_SECONDS)
+    out.params.write_text(params.dump(study), encoding="utf-8")
+    write_tables(out, study)
+    return study
+
+
+def write_manifest(path: Path, cell: Cell, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    facts = {"stage": cell.stage, "cell": cell.name, "seed": 0, "packages": provenance.package_versions()}
+    facts |= {"commit": "abcdef012345", "device": "a processor", "python": "3.11.7"}
+    path.write_text(json.dumps({**facts, "wall_seconds": seconds, "peak_memory_mib": 812}), encoding="utf-8")
+
+
+def write_tables(out: Layout, study: Study) -> None:
+    """Everything but notebooks and manifests."""
+    tables = {out.responded: pd.DataFrame({"id": range(1234)}), out.prompts: pd.DataFrame({"id": range(20)})}
+    for strategy in study.all_strategies:
+        if strategy.granularity:
+            _write_types(out.types(strategy.name))
+        for seed in strategy.select.seeds:
+            tables |= _tables_of(out, strategy, seed)
+    points = pd.concat([_points(study.strategy(name)) for name in study.strategies], ignore_index=True)
+    shared = {"metric": "IE", "n": 3, "r": 0.5, "low": -1.0, "high": 1.0, "family": "paper"}
+    tables[out.results / "slopes.parquet"] = stats.fit_slopes(points)
+    tables[out.results / "correlations.parquet"] = pd.DataFrame([{"part": part, **shared} for part in get_args(Part)])
+    for path, table in tables.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(path)
+
+
+def _write_types(path: Path) -> None:
+    matrix = sparse.csr_array(np.array([[1, 1], [0, 1], [0, 0]], dtype=np.uint8))
+    ids, labels = np.array(["a", "b", "c"], dtype=object), np.array(["x", "y"], dtype=object)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_types(TypeMatrix(matrix=matrix, ids=ids, labels=labels, report={}), path)
+
+
+def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.DataFrame]:
+    """What the stages from selecting to judging leave of one strategy and seed."""
+    datasets = strategy.datasets(seed)
+    names, n = [dataset.name for dataset in datasets], len(datasets)
+    levels = pd.DataFrame({"dataset": names, "size": 5, "seed": seed, "instruction_tokens": 7.0})
+    levels["level"] = pd.array([dataset.level for dataset in datasets], dtype="Int64")
+    levels["response_tokens"] = [40.0, 50.0, 60.0][:n]
+    if strategy.has_levels:
+        levels = levels.assign(
+            n_types_covered=[3, 4, 5], pool_size=[5, 6, 7], coverage=[0.3, 0.4, 0.5], evenness=[0.5, 0.6, 0.7]
+        )
+    counts = {"n_wins": 1, "n_ties": 1, "n_losses": 1}
+    scores = _points(strategy).query("seed == @seed")[["dataset", "score", "low", "high"]].assign(**counts)
+    tables = {out.levels(strategy.name, seed): levels, out.scores(strategy.name, seed): scores}
+    likelihood = {"prompt_id": "p", "n_answer_tokens": 4, "log_likelihood": -70.0, "n_bytes": 100}
+    for name in names:
+        tables[out.answers(strategy.name, name)] = pd.DataFrame([{"dataset": name, **likelihood}])
+        tables[out.model(strategy.name, name) / "loss.parquet"] = pd.DataFrame({"loss": [5.0, 4.25]})
+    return tables
+
+
+def _points(strategy: Strategy) -> pd.DataFrame:
+    """A score per dataset: 48.0, 52.5 and 51.0 at the first seed, one more at the next."""
+    about = {key: getattr(strategy, key) for key in ("family", "part", "granularity", "method")}
+    rows = []
+    for seed in strategy.select.seeds:
+        for dataset, score in zip(strategy.datasets(seed), (48.0, 52.5, 51.0), strict=False):
+            own = {"dataset": dataset.name, "size": dataset.size, "level": dataset.level, "seed": seed}
+            rows.append({"strategy": strategy.name, **about, **own, "score": score + seed, "low": 40.0, "high": 60.0})
+    return pd.DataFrame(rows).astype({"level": float})
