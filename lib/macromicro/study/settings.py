@@ -187,7 +187,10 @@ class SelectParams(Section):
 
 
 class FinetuneParams(Section):
-    """Supervised fine-tuning: full or LoRA, loss on response tokens only."""
+    """Supervised fine-tuning: full or LoRA, loss on response tokens only.
+
+    A step takes `batch_size` times `gradient_accumulation` samples, `batch_size` of them in one pass through the model.
+    """
 
     method: Literal["full", "lora"] = "full"
     n_epochs: Positive = 1
@@ -196,7 +199,6 @@ class FinetuneParams(Section):
     batch_size: Positive = 4
     gradient_accumulation: Positive = 1
     max_tokens: Positive = 512
-    packing: bool = True
     bf16: bool | Literal["auto"] = "auto"
     lora_rank: Positive = 16
     lora_alpha: Positive = 32
