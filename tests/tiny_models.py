@@ -19,7 +19,6 @@ FINETUNING = {
     "batch_size": 8,
     "gradient_accumulation": 1,
     "max_tokens": 64,
-    "packing": True,
     "bf16": False,
     "lora_rank": 4,
     "lora_alpha": 8,

@@ -9,6 +9,7 @@ from macromicro.judge.likelihood import judge_likelihood
 from macromicro.judge.score import add_coordinates, score_verdicts
 from macromicro.models.answer import answer_models
 from macromicro.models.finetune import train
+from macromicro.study.sections import AnswerParams
 from macromicro.study.settings import Dataset
 from tiny_models import FINETUNING, make_samples, tiny_base
 
@@ -154,11 +155,9 @@ def test_a_model_tuned_on_the_evaluation_text_itself_wins(tmp_path: Path) -> Non
     tuning = {**FINETUNING, "n_epochs": 6, "batch_size": 1, "learning_rate": 5e-3}
     for name, samples in (("n40-s0", make_samples(40, seed=8)), ("n40-d100-s0", prompts)):
         train(samples, base=tiny_base(), path=tmp_path / name, seed=0, **tuning)
-    answering = {"seed": 0, "max_new_tokens": 1, "temperature": 0.0, "top_p": 1.0, "batch_size": 40}
-    tables = {
-        name: answer_models({name: tmp_path / name}, prompts, base=tiny_base(), **answering)
-        for name in ("n40-s0", "n40-d100-s0")
-    }
+    models = {name: tmp_path / name for name in ("n40-s0", "n40-d100-s0")}
+    answering = AnswerParams(max_new_tokens=1, batch_size=40)
+    tables = dict(answer_models(models, prompts, base=tiny_base(), seed=0, settings=answering))
     verdicts = judge_likelihood(tables["n40-d100-s0"], tables["n40-s0"], tie_margin=0.0)
     score = score_verdicts(verdicts, **SCORING).iloc[0]
     assert score["low"] > 50

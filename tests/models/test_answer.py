@@ -1,4 +1,6 @@
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,12 +14,20 @@ from macromicro.models.answer import (
     likelihood_summary,
     reference_log_likelihood,
 )
-from macromicro.models.basemodel import context_length, load_base_model
+from macromicro.models.basemodel import context_length, load_base_model, load_tokenizer
 from macromicro.models.chat import encode_prompts, encode_samples
-from tiny_models import make_samples, tiny_base
+from macromicro.models.finetune import train
+from macromicro.study.sections import AnswerParams
+from peft import PeftModel
+from tiny_models import FINETUNING, make_samples, tiny_base
+from transformers import GenerationConfig
 
 PROMPTS = make_samples(12, seed=6)
-GREEDY = {"seed": 0, "max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0}
+
+
+def asking(**changes: float) -> AnswerParams:
+    """Greedy answers of at most six tokens, or with other settings."""
+    return AnswerParams(**{"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0, "batch_size": 64, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -49,37 +59,42 @@ def test_log_likelihood_against_one_sample_at_a_time(base: tuple, batch_size: in
     assert table["n_bytes"].iloc[-2] == len("Là-bas, à l'orée 🌲".encode())
 
 
+def plain_answer(model: torch.nn.Module, tokenizer: Any, prompt: list[int]) -> list[int]:
+    """Six tokens at most, each the likeliest after what is there."""
+    new: list[int] = []
+    while len(new) < 6 and tokenizer.eos_token_id not in new:
+        with torch.inference_mode():
+            new.append(int(model(input_ids=torch.tensor([prompt + new])).logits[0, -1].argmax()))
+    return new
+
+
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
 def test_greedy_answers_against_a_plain_loop(base: tuple, batch_size: int) -> None:
     model, tokenizer = base
     prompts = varied_prompts()
-    table = answer_prompts(model, tokenizer, prompts.iloc[::-1], batch_size=batch_size, **GREEDY)
+    table = answer_prompts(model, tokenizer, prompts.iloc[::-1], seed=0, settings=asking(batch_size=batch_size))
     for row, tokens in enumerate(encode_prompts(prompts, tokenizer)):
-        new: list[int] = []
-        while len(new) < GREEDY["max_new_tokens"] and tokenizer.eos_token_id not in new:
-            with torch.inference_mode():
-                new.append(int(model(input_ids=torch.tensor([tokens + new])).logits[0, -1].argmax()))
+        new = plain_answer(model, tokenizer, tokens)
         assert table["answer"][row] == tokenizer.decode(new, skip_special_tokens=True)
         assert table["n_answer_tokens"][row] == len(new)
 
 
 def test_sampled_answers_depend_on_seed_and_prompt_but_not_on_the_batch(base: tuple) -> None:
-    sampled = {**GREEDY, "temperature": 1.0}
-    alone = answer_prompts(*base, PROMPTS, batch_size=1, **sampled)
-    together = answer_prompts(*base, PROMPTS.iloc[::-1], batch_size=64, **sampled)
+    def answers(prompts: pd.DataFrame = PROMPTS, seed: int = 0, **changes: float) -> pd.DataFrame:
+        return answer_prompts(*base, prompts, seed=seed, settings=asking(**{"temperature": 1.0, **changes}))
+
+    alone = answers(batch_size=1)
+    together = answers(PROMPTS.iloc[::-1])
     pd.testing.assert_frame_equal(alone, together)
-    other = answer_prompts(*base, PROMPTS, batch_size=64, **{**sampled, "seed": 1})
-    assert (other["answer"] != together["answer"]).mean() > 0.5
-    narrow = answer_prompts(*base, PROMPTS, batch_size=64, **{**sampled, "top_p": 1e-6})
-    greedy = answer_prompts(*base, PROMPTS, batch_size=64, **GREEDY)
-    pd.testing.assert_frame_equal(narrow, greedy)
+    assert (answers(seed=1)["answer"] != together["answer"]).mean() > 0.5
+    pd.testing.assert_frame_equal(answers(top_p=1e-6), answers(temperature=0.0))
 
 
 def test_sampled_tokens_follow_the_probabilities(base: tuple) -> None:
     model, tokenizer = base
     prompts = pd.DataFrame({"id": [f"{i:04d}" for i in range(2000)], "instruction": "Where is the dog?"})
-    settings = {**GREEDY, "temperature": 2.0, "max_new_tokens": 1}
-    table = answer_prompts(model, tokenizer, prompts, batch_size=1000, **settings)
+    settings = asking(temperature=2.0, max_new_tokens=1, batch_size=1000)
+    table = answer_prompts(model, tokenizer, prompts, seed=0, settings=settings)
     tokens = torch.tensor(encode_prompts(prompts.head(1), tokenizer))
     with torch.inference_mode():
         chances = (model(input_ids=tokens).logits[0, -1] / 2).softmax(-1).numpy()
@@ -93,22 +108,56 @@ def test_an_answer_ends_with_the_first_end_token(base: tuple, monkeypatch: pytes
     model, tokenizer = base
     generated = torch.tensor([[tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.pad_token_id]])
     monkeypatch.setattr(type(model), "generate", lambda self, input_ids, **_: torch.cat([input_ids, generated], 1))
-    table = answer_prompts(model, tokenizer, PROMPTS.head(1), batch_size=1, **GREEDY)
+    table = answer_prompts(model, tokenizer, PROMPTS.head(1), seed=0, settings=asking())
     assert table[["answer", "n_answer_tokens"]].to_numpy().tolist() == [["", 1]]
 
 
-def test_models_of_a_group_are_answered_in_one_table() -> None:
+def test_each_model_is_answered_in_a_table_of_its_own() -> None:
     models: dict[str, Path] = {"n2-d100-s0": tiny_base(), "n2-d000-s0": tiny_base()}
-    table = answer_models(models, PROMPTS, base=tiny_base(), batch_size=8, **GREEDY)
-    assert table.columns.tolist() == "dataset prompt_id answer n_answer_tokens log_likelihood n_bytes".split()
-    assert table["dataset"].tolist() == ["n2-d000-s0"] * 12 + ["n2-d100-s0"] * 12
-    halves = [half.drop(columns="dataset").reset_index(drop=True) for _, half in table.groupby("dataset")]
+    tables = dict(answer_models(models, PROMPTS, base=tiny_base(), seed=0, settings=asking(batch_size=8)))
+    assert list(tables) == list(models)
+    for name, table in tables.items():
+        assert table.columns.tolist() == "dataset prompt_id answer n_answer_tokens log_likelihood n_bytes".split()
+        assert (table["dataset"] == name).all()
+        assert table["prompt_id"].tolist() == sorted(PROMPTS["id"])
+    halves = [table.drop(columns="dataset") for table in tables.values()]
     pd.testing.assert_frame_equal(*halves)
-    summary = likelihood_summary(table)
+    summary = likelihood_summary(pd.concat(tables.values()))
     expected = halves[0]["log_likelihood"].sum() / halves[0]["n_bytes"].sum()
     assert summary["nats per byte"].tolist() == pytest.approx([expected, expected])
-    with pytest.raises(ValueError, match="at least one model"):
-        answer_models({}, PROMPTS, base=tiny_base(), batch_size=8, **GREEDY)
+
+
+def test_a_checkpoint_that_wants_to_answer_otherwise_is_asked_plainly(tmp_path: Path, base: tuple) -> None:
+    model, tokenizer = base
+    shutil.copytree(tiny_base(), tmp_path / "model")
+    wishes = GenerationConfig(
+        repetition_penalty=5.0, no_repeat_ngram_size=1, num_beams=3, do_sample=True, temperature=9.0, min_new_tokens=5
+    )
+    wishes.save_pretrained(tmp_path / "model")
+    greedy = [plain_answer(model, tokenizer, tokens) for tokens in encode_prompts(PROMPTS, tokenizer)]
+    wilful, _ = load_base_model(tmp_path / "model")
+    assert wilful.generation_config.repetition_penalty == 5.0
+    padded = torch.tensor([encode_prompts(PROMPTS, tokenizer)[0]])
+    own = wilful.generate(padded, max_new_tokens=6, do_sample=False)[0, padded.shape[1] :].tolist()
+    assert own != greedy[0]
+    [(_, table)] = answer_models({"wilful": tmp_path / "model"}, PROMPTS, base=tiny_base(), seed=0, settings=asking())
+    assert table["answer"].tolist() == tokenizer.batch_decode(greedy, skip_special_tokens=True)
+    answer_prompts(wilful, tokenizer, PROMPTS, seed=0, settings=asking())
+    assert wilful.generation_config.repetition_penalty == 5.0
+
+
+def test_an_adapter_answers_as_the_model_it_makes(tmp_path: Path) -> None:
+    tune = {**FINETUNING, "method": "lora", "n_epochs": 20, "learning_rate": 2e-2}
+    train(PROMPTS, base=tiny_base(), path=tmp_path / "adapter", seed=0, **tune)
+    whole = PeftModel.from_pretrained(load_base_model(tiny_base())[0], tmp_path / "adapter").merge_and_unload()
+    models = {"adapter": tmp_path / "adapter", "base": tiny_base()}
+    answers = dict(answer_models(models, PROMPTS, base=tiny_base(), seed=0, settings=asking()))
+    merged, tokenizer = whole.eval(), load_tokenizer(tiny_base())
+    expected = reference_log_likelihood(merged, tokenizer, PROMPTS, batch_size=64)["log_likelihood"].tolist()
+    assert answers["adapter"]["log_likelihood"].tolist() == pytest.approx(expected, rel=1e-4)
+    assert answers["base"]["log_likelihood"].tolist() != pytest.approx(expected, rel=1e-2)
+    texts = answer_prompts(merged, tokenizer, PROMPTS, seed=0, settings=asking())["answer"]
+    assert answers["adapter"]["answer"].tolist() == texts.tolist()
 
 
 def test_answers_side_by_side_are_short() -> None:

@@ -1,4 +1,7 @@
+import math
+import shutil
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,91 +10,146 @@ import pytest
 import torch
 from macromicro.models import finetune
 from macromicro.models.basemodel import load_base_model, load_tokenizer
-from macromicro.models.chat import encode_samples
-from macromicro.models.finetune import length_report, load_model, train
+from macromicro.models.chat import EncodedSamples, encode_samples
+from macromicro.models.finetune import (
+    Job,
+    Trained,
+    lay_end_to_end,
+    length_report,
+    load_models,
+    train,
+    train_models,
+)
 from macromicro.study.files import digest
+from macromicro.study.sections import FinetuneParams
 from tiny_models import FINETUNING, make_samples, tiny_base
 
 SAMPLES = make_samples(24, seed=5)
 
 
 def tune(path: Path, samples: pd.DataFrame = SAMPLES, seed: int = 0, **changes: object) -> pd.DataFrame:
-    return train(samples, base=tiny_base(), path=path, seed=seed, **{**FINETUNING, **changes})
+    return train(samples, base=tiny_base(), path=path, seed=seed, **{**FINETUNING, **changes}).losses
 
 
-def expected_loss(samples: pd.DataFrame) -> float:
-    """Mean loss over response tokens of the untuned model, sample by sample."""
+def loaded(path: Path) -> torch.nn.Module:
+    return next(load_models([path], tiny_base()))
+
+
+def padded_loss(model: torch.nn.Module, encoded: EncodedSamples, row: int, width: int) -> torch.Tensor:
+    """Summed loss of the response of one sample, padded to `width` tokens."""
+    tokens, start = encoded.tokens[row], int(encoded.prompt_lengths[row])
+    mask = torch.tensor([[1] * len(tokens) + [0] * (width - len(tokens))])
+    padded = torch.tensor([tokens + [0] * (width - len(tokens))])
+    logs = model(input_ids=padded, attention_mask=mask, use_cache=False).logits[0].log_softmax(-1)
+    return -sum(logs[place - 1, tokens[place]] for place in range(start, len(tokens)))
+
+
+def train_sample_by_sample(
+    seed: int, n_epochs: int, n_per_step: int, rate: float, warmup_share: float
+) -> tuple[torch.nn.Module, list[float]]:
+    """The same training written plainly: one padded sample at a time, the optimiser's rule spelt out by PyTorch."""
     model, tokenizer = load_base_model(tiny_base())
-    encoded = encode_samples(samples, tokenizer)
-    losses = []
-    for tokens, start in zip(encoded.tokens, encoded.prompt_lengths, strict=True):
-        with torch.inference_mode():
-            logs = model(input_ids=torch.tensor([tokens])).logits[0].double().log_softmax(-1)
-        losses += [-logs[place - 1, tokens[place]].item() for place in range(start, len(tokens))]
-    return float(np.mean(losses))
+    model.train()
+    encoded = encode_samples(SAMPLES, tokenizer)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.0, fused=False)
+    rng, losses = np.random.default_rng(seed), []
+    n_per_epoch = math.ceil(len(SAMPLES) / n_per_step)
+    n_steps, n_warmup = n_epochs * n_per_epoch, round(warmup_share * n_epochs * n_per_epoch)
+    for _ in range(n_epochs):
+        for rows in np.array_split(rng.permutation(len(SAMPLES)), n_per_epoch):
+            n_counted = sum(len(encoded.tokens[row]) - encoded.prompt_lengths[row] for row in rows)
+            loss = sum(padded_loss(model, encoded, row, width=64) for row in rows) / int(n_counted)
+            loss.backward()
+            norm = math.sqrt(sum(float((w.grad**2).sum()) for w in model.parameters()))
+            for weight in model.parameters():
+                weight.grad *= min(1.0, 1.0 / norm)
+            step = len(losses)
+            warm, cool = (step + 1) / n_warmup, (1 + math.cos(math.pi * (step - n_warmup) / (n_steps - n_warmup))) / 2
+            optimizer.param_groups[0]["lr"] = rate * (warm if step < n_warmup else cool)
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(loss.item())
+    return model, losses
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"packing": True, "batch_size": 24},
-        {"packing": False, "batch_size": 24},
-        {"packing": False, "batch_size": 4, "gradient_accumulation": 6},
-        {"packing": True, "batch_size": 2, "gradient_accumulation": 12},
-    ],
+    ("batch_size", "gradient_accumulation"), [(8, 1), (2, 4), (1, 8), (3, 3)], ids=["whole", "parts", "single", "odd"]
 )
-def test_packed_and_unpacked_training_see_the_loss_of_the_responses_alone(tmp_path: Path, changes: dict) -> None:
-    losses = tune(tmp_path / "model", **changes)
-    assert losses["loss"].tolist() == pytest.approx([expected_loss(SAMPLES)], rel=1e-4)
-    encoded = encode_samples(SAMPLES, load_tokenizer(tiny_base()))
-    assert losses["tokens"].tolist() == [encoded.lengths.sum()]
+def test_training_is_that_of_one_padded_sample_at_a_time(
+    tmp_path: Path, batch_size: int, gradient_accumulation: int
+) -> None:
+    changes = {"batch_size": batch_size, "gradient_accumulation": gradient_accumulation, "warmup_share": 0.25}
+    losses = tune(tmp_path / "model", n_epochs=4, learning_rate=1e-3, seed=3, **changes)
+    expected, steps = train_sample_by_sample(3, 4, batch_size * gradient_accumulation, 1e-3, 0.25)
+    assert losses["loss"].tolist() == pytest.approx(steps, rel=1e-4)
+    for name, weights in loaded(tmp_path / "model").state_dict().items():
+        torch.testing.assert_close(weights, expected.state_dict()[name], atol=5e-5, rtol=1e-3)
 
 
-def test_packed_and_unpacked_training_end_in_the_same_model(tmp_path: Path) -> None:
-    for name, packing in (("packed", True), ("apart", False)):
-        tune(tmp_path / name, packing=packing, batch_size=24, n_epochs=3, learning_rate=1e-4)
-    packed, apart = (load_model(tmp_path / name, tiny_base()).state_dict() for name in ("packed", "apart"))
-    for name, weights in packed.items():
-        torch.testing.assert_close(weights, apart[name], atol=2e-5, rtol=1e-3)
-
-
-def test_the_loss_in_chunks_of_a_gpu_is_the_same_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = tune(tmp_path / "plain")
-    monkeypatch.delattr(finetune._Trainer, "compute_loss")
-    assert tune(tmp_path / "chunks")["loss"].tolist() == pytest.approx(plain["loss"].tolist(), rel=1e-3)
-
-
-def test_instruction_tokens_add_nothing_to_the_loss() -> None:
+def test_logits_of_samples_end_to_end_are_those_of_samples_apart() -> None:
     model, tokenizer = load_base_model(tiny_base())
-    encoded = encode_samples(SAMPLES.head(1), tokenizer)
-    start = encoded.prompt_lengths[0]
-    outputs = model(input_ids=torch.tensor(encoded.tokens), labels=torch.tensor(encoded.labels))
-    outputs.logits.retain_grad()
-    outputs.loss.backward()
-    moved = outputs.logits.grad[0].abs().sum(-1) > 0
-    assert not moved[: start - 1].any()
-    assert moved[start - 1 : -1].all()
+    encoded = encode_samples(SAMPLES, tokenizer)
+    rows = np.array([4, 0, 17])
+    tokens, positions, places = lay_end_to_end(encoded, rows)
+    with torch.inference_mode():
+        together = model(input_ids=tokens, position_ids=positions, use_cache=False).logits[0]
+        apart = torch.cat([model(input_ids=torch.tensor([encoded.tokens[row]])).logits[0] for row in rows])
+    torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
+    labels = np.concatenate([encoded.labels[row] for row in rows])
+    assert tokens[0, places].tolist() == labels[labels != -100].tolist()
+    assert places.tolist() == np.flatnonzero(labels != -100).tolist()
 
 
-def test_other_instruction_labels_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = tune(tmp_path / "before")
-    monkeypatch.setattr(
-        "macromicro.models.chat.EncodedSamples.labels",
-        property(
-            lambda encoded: [
-                [-100] * int(s) + t[s:] for s, t in zip(encoded.prompt_lengths, encoded.tokens, strict=True)
-            ]
-        ),
-    )
-    assert tune(tmp_path / "after")["loss"].tolist() == before["loss"].tolist()
-    monkeypatch.setattr("macromicro.models.chat.EncodedSamples.labels", property(lambda encoded: encoded.tokens))
-    assert tune(tmp_path / "all")["loss"].iloc[0] != pytest.approx(before["loss"].iloc[0], rel=1e-3)
+def test_datasets_of_one_size_get_the_same_steps_whatever_their_lengths(tmp_path: Path) -> None:
+    long = SAMPLES.assign(response="bread " * 40)
+    unfit = pd.concat([SAMPLES.head(20), make_samples(4, seed=7).assign(instruction="dog " * 90)])
+    settings = FinetuneParams(**{**FINETUNING, "batch_size": 3, "gradient_accumulation": 2, "n_epochs": 2})
+    jobs = [Job(table, tmp_path / str(i), seed=0) for i, table in enumerate([SAMPLES, long, unfit])]
+    short, longer, fewer = (trained.losses for trained in train_models(jobs, base=tiny_base(), settings=settings))
+    assert len(short) == len(longer) == len(fewer) == 8
+    assert longer["tokens"].iloc[-1] > 2 * short["tokens"].iloc[-1]
+    encoded = encode_samples(SAMPLES, load_tokenizer(tiny_base()))
+    assert short["tokens"].iloc[[3, 7]].tolist() == [encoded.lengths.sum(), 2 * encoded.lengths.sum()]
+
+
+def test_models_trained_together_are_those_trained_alone(tmp_path: Path) -> None:
+    other = make_samples(16, seed=8)
+    jobs = [Job(SAMPLES, tmp_path / "a", seed=0), Job(other, tmp_path / "b", seed=1)]
+    trained = list(train_models(jobs, base=tiny_base(), settings=FinetuneParams(**FINETUNING)))
+    tune(tmp_path / "alone", other, seed=1)
+    assert digest(tmp_path / "b") == digest(tmp_path / "alone")
+    assert [model.path.name for model in trained] == ["a", "b"]
+    assert all(0 < model.seconds < 60 for model in trained)
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_model_is_saved_before_the_next_is_trained(tmp_path: Path, method: str) -> None:
+    def jobs() -> Iterator[Job]:
+        yield Job(SAMPLES, tmp_path / "first", seed=0)
+        assert (tmp_path / "first" / "loss.parquet").is_file()
+        raise KeyboardInterrupt
+
+    running = train_models(jobs(), base=tiny_base(), settings=FinetuneParams(**{**FINETUNING, "method": method}))
+    assert isinstance(next(running), Trained)
+    with pytest.raises(KeyboardInterrupt):
+        next(running)
+    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+
+
+def test_instruction_tokens_add_nothing_to_the_loss(tmp_path: Path) -> None:
+    model, tokenizer = load_base_model(tiny_base())
+    encoded = encode_samples(SAMPLES, tokenizer)
+    with torch.inference_mode():
+        losses = [padded_loss(model, encoded, row, width=64).item() for row in range(24)]
+    n_responses = (encoded.lengths - encoded.prompt_lengths).sum()
+    first = tune(tmp_path / "model", batch_size=24)["loss"]
+    assert first.tolist() == pytest.approx([sum(losses) / n_responses], rel=1e-4)
 
 
 def test_same_seed_gives_the_same_bytes_whatever_the_row_order(tmp_path: Path) -> None:
     shuffled = SAMPLES.sample(frac=1, random_state=2)
     before = shuffled.copy()
-    settings = {"batch_size": 1, "bf16": "auto"}
+    settings = {"batch_size": 4, "bf16": "auto"}
     tune(tmp_path / "a", **settings)
     tune(tmp_path / "b", shuffled, **settings)
     tune(tmp_path / "c", seed=1, **settings)
@@ -111,8 +169,8 @@ def test_training_learns_without_network_or_stray_files(
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.chdir(tmp_path)
-    losses = tune(tmp_path / "model", method=method, n_epochs=8, batch_size=1, learning_rate=1e-2)
-    assert losses["loss"].tail(4).mean() < losses["loss"].head(4).mean() - gain
+    losses = tune(tmp_path / "model", method=method, n_epochs=8, batch_size=2, learning_rate=1e-2)
+    assert losses["loss"].tail(12).mean() < losses["loss"].head(12).mean() - gain
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert load_tokenizer(tmp_path / "model").get_vocab() == load_tokenizer(tiny_base()).get_vocab()
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "model" / "loss.parquet"), losses)
@@ -120,15 +178,39 @@ def test_training_learns_without_network_or_stray_files(
     assert str(tiny_base().parent).encode() not in written
 
 
-def test_an_adapter_is_merged_into_the_base_when_loaded(tmp_path: Path) -> None:
-    tune(tmp_path / "model", method="lora", n_epochs=2, batch_size=1)
-    assert (tmp_path / "model" / "adapter_model.safetensors").is_file()
-    tuned, base = load_model(tmp_path / "model", tiny_base()), load_base_model(tiny_base())[0]
-    assert type(tuned) is type(base)
-    assert not tuned.training
-    changed = [n for n, w in tuned.state_dict().items() if not torch.equal(w, base.state_dict()[n])]
-    assert changed
-    assert all("proj" in name for name in changed)
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_activations_computed_twice_give_the_same_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    kept = tune(tmp_path / "kept", method=method)
+    monkeypatch.setattr(finetune, "LARGE_MODEL", 0)
+    assert tune(tmp_path / "twice", method=method)["loss"].tolist() == pytest.approx(kept["loss"].tolist(), rel=1e-6)
+
+
+def test_adapters_take_turns_on_one_base_model(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abc"]
+    for seed, path in enumerate(paths[:2]):
+        tune(path, method="lora", n_epochs=2, seed=seed, learning_rate=1e-2)
+    shutil.copytree(paths[0], paths[2])
+    assert (paths[0] / "adapter_model.safetensors").is_file()
+    tokens = torch.tensor(encode_samples(SAMPLES.head(1), load_tokenizer(tiny_base())).tokens)
+    logits, bases = [], []
+    for model in load_models(paths, tiny_base()):
+        assert not model.training
+        bases.append(model.get_base_model())
+        with torch.inference_mode():
+            logits.append(model(input_ids=tokens).logits)
+    assert bases[0] is bases[1] is bases[2]
+    assert torch.equal(logits[0], logits[2])
+    assert (logits[0] - logits[1]).abs().max() > 1e-3
+    base, _ = load_base_model(tiny_base())
+    assert all(torch.equal(a, b) for a, b in zip(base.parameters(), bases[0].parameters(), strict=True))
+
+
+def test_a_loss_that_is_not_a_number_stops_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"loss must be a number, but at step \d of wild it is (nan|inf)"):
+        tune(tmp_path / "wild", learning_rate=1e30, n_epochs=3)
+    assert not list(tmp_path.iterdir())
 
 
 def test_lengths_are_counted() -> None:
@@ -143,7 +225,12 @@ def test_lengths_are_counted() -> None:
     assert report["tokens"] == np.minimum(encode_samples(SAMPLES, tokenizer).lengths, limit).sum()
 
 
-def test_no_response_token_left_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="max_tokens=2 leaves no response token in any of the 24 samples"):
+def test_too_few_response_tokens_are_refused_and_leave_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="max_tokens=2 leaves a response token in 0 of 24 samples, but an epoch has 3"):
         tune(tmp_path / "model", max_tokens=2)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="n_epoch"):
+        tune(tmp_path / "model", n_epoch=1)

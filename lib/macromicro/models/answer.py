@@ -5,7 +5,8 @@ draw their noise from a generator per prompt.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
 from macromicro.models.basemodel import context_length, load_tokenizer
 from macromicro.models.chat import IGNORED, SAMPLE_COLUMNS, encode_prompts, encode_samples, sort_samples
-from macromicro.models.finetune import load_model
+from macromicro.models.finetune import load_models
 from macromicro.study.compute import reproducible
+from macromicro.study.sections import AnswerParams
 
 Batch = list[int]
 
@@ -40,86 +42,43 @@ def fitting_prompts(prompts: pd.DataFrame, *, base: str | Path, max_new_tokens: 
 
 
 def answer_models(
-    models: Mapping[str, Path],
-    prompts: pd.DataFrame,
-    *,
-    base: str | Path,
-    seed: int,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    batch_size: int,
-) -> pd.DataFrame:
-    """The answers of several models to the same prompts, and the likelihood of the references.
+    models: Mapping[str, Path], prompts: pd.DataFrame, *, base: str | Path, seed: int, settings: AnswerParams
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The answers of several models to the same prompts, one model after the other, each as soon as it is done.
 
-    Parameters: models, the folder of each by name of its dataset; prompts, columns id, instruction, response.
-    Returns: a row per model and prompt, sorted by both: dataset, prompt_id, answer, n_answer_tokens, log_likelihood
-    (nats), n_bytes.
+    Parameters: models, the folder of each by name of its dataset; base, the model that they were fine-tuned from, which
+    LoRA adapters share; prompts, columns id, instruction, response.
+    Yields: the name, and a row per prompt, sorted by its id: dataset, prompt_id, answer, n_answer_tokens,
+    log_likelihood (of the reference, nats), n_bytes.
     """
     tokenizer = load_tokenizer(base)
-    tables = []
-    for name, path in tqdm(models.items(), desc="models", unit="model"):
-        model = load_model(path, base)
-        answers = answer_prompts(
-            model,
-            tokenizer,
-            prompts,
-            seed=seed,
-            max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            top_p=top_p,
-            batch_size=batch_size,
-        )
-        likelihoods = reference_log_likelihood(model, tokenizer, prompts, batch_size=batch_size)
+    loaded = load_models(models.values(), base)
+    for name, model in zip(tqdm(models, desc="models", unit="model"), loaded, strict=True):
+        answers = answer_prompts(model, tokenizer, prompts, seed=seed, settings=settings)
+        likelihoods = reference_log_likelihood(model, tokenizer, prompts, batch_size=settings.batch_size)
         table = answers.merge(likelihoods, on="prompt_id", validate="one_to_one")
-        tables.append(table.assign(dataset=name)[["dataset", *table.columns]])
-    if not tables:
-        raise ValueError("there must be at least one model to answer")
-    return pd.concat(tables).sort_values(["dataset", "prompt_id"], ignore_index=True)
+        yield name, table.assign(dataset=name)[["dataset", *table.columns]]
 
 
 def answer_prompts(
-    model: Any,
-    tokenizer: Any,
-    prompts: pd.DataFrame,
-    *,
-    seed: int,
-    max_new_tokens: int,
-    temperature: float,
-    top_p: float,
-    batch_size: int,
+    model: Any, tokenizer: Any, prompts: pd.DataFrame, *, seed: int, settings: AnswerParams
 ) -> pd.DataFrame:
     """The model's answer to every prompt: prompt_id, answer, n_answer_tokens (end token included), sorted by id.
 
-    Parameters: prompts, columns id and instruction. temperature, 0 takes the likeliest token each time; above it,
-    tokens are drawn from the smallest set that holds a share `top_p` of the probability, with the same noise for the
-    same seed and prompt.
+    At temperature 0 an answer is the likeliest token each time; above it, tokens are drawn from the smallest set that
+    holds a share `top_p` of the probability, with the same noise for the same seed and prompt. How a checkpoint itself
+    wants to answer (penalties, beams, sampling in its `generation_config`) does not count.
+    Parameters: prompts, columns id and instruction.
     """
     prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
     tokens = encode_prompts(prompts, tokenizer)
-    settings = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
     answers: dict[int, list[int]] = {}
-    with reproducible(seed), torch.inference_mode():
-        for rows in tqdm(_batches(tokens, batch_size), desc="answer", unit="batch", leave=False):
-            padded, mask = _pad([tokens[row] for row in rows], tokenizer.pad_token_id, left=True)
-            sampler = LogitsProcessorList()
-            if temperature > 0:
-                names = [str(prompts["id"].iloc[row]) for row in rows]
-                sampler = LogitsProcessorList(
-                    [TemperatureLogitsWarper(temperature), TopPLogitsWarper(top_p), _GumbelNoise(names, seed)]
-                )
-            new = model.generate(
-                input_ids=padded.to(model.device),
-                attention_mask=mask.to(model.device),
-                generation_config=settings,
-                logits_processor=sampler,
-            )[:, padded.shape[1] :]
-            answers.update(zip(rows, new.tolist(), strict=True))
+    with reproducible(seed), torch.inference_mode(), _without_habits(model):
+        for rows in tqdm(_batches(tokens, settings.batch_size), desc="answer", unit="batch", leave=False):
+            names = [str(prompts["id"].iloc[row]) for row in rows]
+            sampler = _sampler(names, seed, settings)
+            new = _continue(model, tokenizer, [tokens[row] for row in rows], sampler, settings.max_new_tokens)
+            answers.update(zip(rows, new, strict=True))
     ended = [_until(answers[row], tokenizer.eos_token_id) for row in range(len(tokens))]
     return pd.DataFrame(
         {
@@ -183,6 +142,44 @@ def likelihood_summary(answers: pd.DataFrame) -> pd.DataFrame:
         "tokens per answer": groups["n_answer_tokens"].mean(),
     }
     return pd.DataFrame(table)
+
+
+@contextmanager
+def _without_habits(model: Any) -> Iterator[None]:
+    """The model without its `generation_config`, from which transformers fills every setting that is not given."""
+    own, model.generation_config = model.generation_config, GenerationConfig()
+    try:
+        yield
+    finally:
+        model.generation_config = own
+
+
+def _continue(
+    model: Any, tokenizer: Any, prompts: list[list[int]], sampler: LogitsProcessorList, max_new_tokens: int
+) -> list[list[int]]:
+    """New tokens after each prompt: of those that `sampler` leaves, always the one with the largest score."""
+    padded, mask = _pad(prompts, tokenizer.pad_token_id, left=True)
+    settings = GenerationConfig(
+        max_new_tokens=max_new_tokens,
+        do_sample=False,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    whole = model.generate(
+        input_ids=padded.to(model.device),
+        attention_mask=mask.to(model.device),
+        generation_config=settings,
+        logits_processor=sampler,
+    )
+    return whole[:, padded.shape[1] :].tolist()
+
+
+def _sampler(names: list[str], seed: int, settings: AnswerParams) -> LogitsProcessorList:
+    """What happens to the scores of a batch of prompts (their ids are `names`) before the largest is taken."""
+    if settings.temperature == 0:
+        return LogitsProcessorList()
+    warpers = [TemperatureLogitsWarper(settings.temperature), TopPLogitsWarper(settings.top_p)]
+    return LogitsProcessorList([*warpers, _GumbelNoise(names, seed)])
 
 
 class _GumbelNoise(LogitsProcessor):

@@ -134,12 +134,20 @@ def load_base_model(path_or_id: str | Path, *, revision: str | None = None) -> t
 
     Raises ValueError if the tokenizer knows more tokens than the model.
     """
+    tokenizer = load_tokenizer(path_or_id, revision=revision)
+    return load_weights(path_or_id, tokenizer, revision=revision), tokenizer
+
+
+def load_weights(path_or_id: str | Path, tokenizer: Any, *, revision: str | None = None) -> Any:
+    """Model (float32, on the device that is there, in evaluation mode) of a checkpoint that `tokenizer` belongs to.
+
+    Raises ValueError if the tokenizer knows more tokens than the model.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
     from macromicro.study.compute import device, quiet
 
-    tokenizer = load_tokenizer(path_or_id, revision=revision)
     source, revision = _follow(path_or_id, revision)
     model: Any
     with quiet():
@@ -148,7 +156,7 @@ def load_base_model(path_or_id: str | Path, *, revision: str | None = None) -> t
     n_rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > n_rows:
         raise ValueError(f"the tokenizer of {source} has {len(tokenizer)} tokens, but its model only {n_rows}")
-    return model.to(device()).eval(), tokenizer
+    return model.to(device()).eval()
 
 
 def context_length(path_or_id: str | Path, *, revision: str | None = None) -> int:

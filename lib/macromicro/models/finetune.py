@@ -1,105 +1,104 @@
-"""Fine-tune a base model on a dataset, with loss on response tokens only.
+"""Fine-tune a base model on datasets, one after the other, with loss on response tokens only.
 
-TRL's SFTTrainer does the training. Samples reach it already tokenised, so that the tokens before a response are those
-of answering and judging. With packing, samples share a row and positions restart with each: attention then stays
-within a sample (transformers masks it so), and the loss is that of the samples apart.
+A step is a fixed number of samples, whatever their lengths, so that datasets of one size get the same number of steps.
+Samples lie end to end without padding, and positions restart with each: transformers then keeps attention within a
+sample, and the loss is that of the samples apart.
+
+The loop is written out. A trainer costs seconds to import and to start (`benchmarks/training.py`), as long as a small
+model trains, and weighs the passes of a step rightly only where it knows how to count their tokens.
 """
 
-import tempfile
+import math
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
-from datasets import Dataset
-from peft import LoraConfig, PeftModel
+from numpy.random import Generator
+from numpy.typing import NDArray
 from tqdm import tqdm
-from transformers import PrinterCallback, Trainer, TrainerCallback
-from trl import SFTConfig, SFTTrainer
 
-from macromicro.models.basemodel import load_base_model
-from macromicro.models.chat import encode_samples, truncate
-from macromicro.study.compute import Bf16, device, quiet, reproducible, use_bf16
+from macromicro.models.basemodel import load_tokenizer, load_weights
+from macromicro.models.chat import EncodedSamples, encode_samples, truncate
+from macromicro.models.optimise import rate_shares, update
+from macromicro.study.compute import quiet, reproducible, use_bf16
 from macromicro.study.files import write_aside
+from macromicro.study.sections import FinetuneParams
 
 ADAPTER = "adapter_config.json"
-MAX_GRADIENT_NORM = 1.0
+LARGE_MODEL = 1_000_000_000
+"""Parameters from which on activations are computed twice rather than kept, which saves memory and costs a third."""
+
+IntArray = NDArray[np.int64]
 
 
-def train(
-    dataset: pd.DataFrame,
-    *,
-    base: str | Path,
-    path: Path,
-    seed: int,
-    method: Literal["full", "lora"],
-    n_epochs: int,
-    learning_rate: float,
-    warmup_share: float,
-    batch_size: int,
-    gradient_accumulation: int,
-    max_tokens: int,
-    packing: bool,
-    bf16: Bf16,
-    lora_rank: int,
-    lora_alpha: int,
-) -> pd.DataFrame:
-    """Fine-tune the model at `base` on `dataset`, save it with its tokenizer at `path` and return the loss table.
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A dataset (columns id, instruction, response), where its model goes, and the seed of its training."""
 
-    Parameters: dataset, columns id, instruction, response; its order does not matter. batch_size, rows per step: with
-    packing a row holds samples of `max_tokens` tokens together, without it one sample. Samples longer than
-    `max_tokens` lose their end (see `length_report`). The learning rate warms up over `warmup_share` of the steps and
-    falls to zero as a cosine.
-    Returns: one row per step: step, tokens (seen so far, prompts included), loss (nats per response token).
-    Raises ValueError if no sample has a response token within `max_tokens`.
+    dataset: pd.DataFrame
+    path: Path
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A model that was trained and saved.
+
+    Attributes
+    ----------
+    path : its folder.
+    losses : a row per step: step, tokens (seen so far, prompts included), loss (nats per response token).
+    seconds : wall time of the steps alone, without reading, loading and saving.
     """
-    model, tokenizer = load_base_model(base)
-    encoded = truncate(encode_samples(dataset, tokenizer), max_tokens)
-    if not encoded.ids:
-        raise ValueError(f"{max_tokens=} leaves no response token in any of the {len(dataset)} samples")
-    samples = Dataset.from_dict({"input_ids": encoded.tokens, "labels": encoded.labels})
-    with tempfile.TemporaryDirectory() as folder, reproducible(seed), quiet():
-        settings = SFTConfig(
-            output_dir=folder,
-            seed=seed,
-            num_train_epochs=n_epochs,
-            learning_rate=learning_rate,
-            warmup_steps=warmup_share,
-            lr_scheduler_type="cosine",
-            max_grad_norm=MAX_GRADIENT_NORM,
-            per_device_train_batch_size=batch_size,
-            gradient_accumulation_steps=gradient_accumulation,
-            max_length=max_tokens,
-            packing=packing,
-            bf16=use_bf16(bf16),
-            use_cpu=device().type == "cpu",
-            gradient_checkpointing=device().type != "cpu",
-            dataloader_pin_memory=device().type != "cpu",
-            save_strategy="no",
-            logging_steps=1,
-            report_to="none",
-            disable_tqdm=True,
-        )
-        adapter = _adapter(lora_rank, lora_alpha) if method == "lora" else None
-        trainer: Any = _Trainer(model, settings, train_dataset=samples, processing_class=tokenizer, peft_config=adapter)
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_Progress())
-        trainer.train()
-    losses = _loss_table(trainer.state.log_history)
-    only_adapter = {"save_embedding_layers": False} if method == "lora" else {}  # else peft asks the hub about the base
-    with write_aside(path) as target, quiet():
-        trainer.model.save_pretrained(target, **only_adapter)
-        tokenizer.save_pretrained(target)
-        losses.to_parquet(target / "loss.parquet", index=False)
-    return losses
+
+    path: Path
+    losses: pd.DataFrame
+    seconds: float
 
 
-def load_model(path: Path, base: str | Path) -> Any:
-    """The fine-tuned model at `path`, in evaluation mode; a LoRA adapter is merged into the base model at `base`."""
-    if not (path / ADAPTER).is_file():
-        return load_base_model(path)[0]
-    with quiet():
-        return PeftModel.from_pretrained(load_base_model(base)[0], path).merge_and_unload().eval()
+def train(dataset: pd.DataFrame, *, base: str | Path, path: Path, seed: int, **section: Any) -> Trained:
+    """Fine-tune the model at `base` on one dataset; keywords as in `FinetuneParams`, the rest as in `train_models`."""
+    [trained] = train_models([Job(dataset, path, seed)], base=base, settings=FinetuneParams(**section))
+    return trained
+
+
+def train_models(jobs: Iterable[Job], *, base: str | Path, settings: FinetuneParams) -> Iterator[Trained]:
+    """Fine-tune the model at `base` on each dataset anew, save it with its tokenizer, and yield it as soon as it is.
+
+    A step takes `batch_size` times `gradient_accumulation` samples, `batch_size` of them in one pass through the model;
+    the order of a dataset does not matter. Samples longer than `max_tokens` lose their end (see `length_report`). The
+    learning rate warms up over `warmup_share` of the steps and falls to zero as a cosine. AdamW, weights in float32.
+    A model that is stopped half-way leaves nothing at its path.
+    Raises ValueError if samples with a response token within `max_tokens` are fewer than the steps of an epoch, or if a
+    loss is not a number.
+    """
+    tokenizer = load_tokenizer(base)
+    for job in jobs:
+        yield _train(job, base, tokenizer, settings)
+
+
+def load_models(paths: Iterable[Path], base: str | Path) -> Iterator[Any]:
+    """The fine-tuned model of each path, in evaluation mode, one after the other.
+
+    LoRA adapters take turns on one copy of the base model: use a model before the next one is asked for.
+    """
+    tokenizer = load_tokenizer(base)
+    shared = None
+    for path in paths:
+        if not (path / ADAPTER).is_file():
+            yield load_weights(path, tokenizer)
+            continue
+        from peft import PeftModel
+
+        shared = shared or load_weights(base, tokenizer)
+        adapted: Any = PeftModel.from_pretrained(shared, path).eval()
+        yield adapted
+        shared = adapted.unload()
 
 
 def length_report(dataset: pd.DataFrame, tokenizer: Any, *, max_tokens: int) -> pd.DataFrame:
@@ -116,52 +115,99 @@ def length_report(dataset: pd.DataFrame, tokenizer: Any, *, max_tokens: int) -> 
     return pd.DataFrame({"count": facts})
 
 
-class _Trainer(SFTTrainer):
-    """TRL's trainer with a plain loss on the processor, a count of tokens, and nothing sent over the network.
+def lay_end_to_end(encoded: EncodedSamples, rows: IntArray) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Samples in one row: tokens and positions, both of shape (1, n_tokens), and the places of response tokens.
 
-    TRL computes the loss in chunks that never hold all logits. On a GPU that saves memory; on a processor, with a small
-    vocabulary, it halves the speed, and the model's own loss is the same number.
+    Positions restart with every sample. The first token of a sample is never foreseen, so it counts nowhere.
     """
-
-    n_tokens = 0
-
-    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Loss of a batch in nats per response token; without a cache, since with one samples in a row would mix."""
-        counted = inputs.get("attention_mask", torch.ones_like(inputs["input_ids"]))
-        self.n_tokens += int(counted.sum())
-        if device().type != "cpu":
-            return super().compute_loss(model, inputs, *args, **kwargs)
-        return Trainer.compute_loss(self, model, {**inputs, "use_cache": False}, *args, **kwargs)
-
-    def log(self, logs: dict[str, float], *args: Any) -> None:
-        """Log with the tokens seen so far."""
-        super().log({**logs, "n_tokens": self.n_tokens}, *args)
-
-    def _send_telemetry(self) -> None:
-        """Send nothing: TRL would report every run to its makers."""
+    lengths = encoded.lengths[rows]
+    positions = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    tokens = np.concatenate([np.array(encoded.tokens[row], dtype=np.int64) for row in rows])
+    places = np.flatnonzero(positions >= np.repeat(np.maximum(encoded.prompt_lengths[rows], 1), lengths))
+    return torch.from_numpy(tokens)[None], torch.from_numpy(positions)[None], torch.from_numpy(places)
 
 
-class _Progress(TrainerCallback):
-    """A progress bar over the steps, on standard error."""
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._bar = tqdm(total=state.max_steps, desc="fine-tune", unit="step")
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._bar.update()
-
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._bar.close()
-
-
-def _adapter(rank: int, alpha: int) -> LoraConfig:
-    """LoRA on every linear layer but the output layer."""
-    return LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+def _train(job: Job, base: str | Path, tokenizer: Any, settings: FinetuneParams) -> Trained:
+    """Train and save the model of one dataset."""
+    encoded = truncate(encode_samples(job.dataset, tokenizer), settings.max_tokens)
+    steps = _steps(len(encoded.ids), len(job.dataset), settings, np.random.default_rng(job.seed))
+    with reproducible(job.seed):
+        model = _trainable(load_weights(base, tokenizer), settings)
+        began = time.perf_counter()
+        losses = _descend(model, encoded, steps, settings, name=job.path.name)
+        seconds = time.perf_counter() - began
+    _save(model, tokenizer, losses, job.path)
+    return Trained(job.path, losses, seconds)
 
 
-def _loss_table(history: list[dict[str, float]]) -> pd.DataFrame:
-    """Step, tokens and loss of every logged step."""
-    logged = [entry for entry in history if "loss" in entry]
-    columns = {"step": "step", "tokens": "n_tokens", "loss": "loss"}
-    table = pd.DataFrame({name: [entry[key] for entry in logged] for name, key in columns.items()})
-    return table.astype({"step": "int64", "tokens": "int64"})
+def _steps(n_kept: int, n_samples: int, settings: FinetuneParams, rng: Generator) -> list[IntArray]:
+    """The rows of the samples of every step: in a new order each epoch, dealt out evenly over its steps.
+
+    The steps are those of the whole dataset: a dropped sample makes a step smaller, not the training shorter.
+    """
+    n_steps = -(-n_samples // (settings.batch_size * settings.gradient_accumulation))
+    if n_kept < n_steps:
+        raise ValueError(
+            f"max_tokens={settings.max_tokens} leaves a response token in {n_kept} of {n_samples} samples, but an "
+            f"epoch has {n_steps} steps, each of which needs a sample"
+        )
+    return [rows for _ in range(settings.n_epochs) for rows in np.array_split(rng.permutation(n_kept), n_steps)]
+
+
+def _trainable(model: Any, settings: FinetuneParams) -> Any:
+    """The model ready for training: all of it, or with a LoRA adapter on every linear layer but the output layer."""
+    if settings.method == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        rank, alpha = settings.lora_rank, settings.lora_alpha
+        adapter = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+        model = get_peft_model(model, adapter)
+    if model.num_parameters() >= LARGE_MODEL:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model.train()
+
+
+def _descend(
+    model: Any, encoded: EncodedSamples, steps: list[IntArray], settings: FinetuneParams, *, name: str
+) -> pd.DataFrame:
+    """Train `model` in place; the loss table."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, weight_decay=0.0, fused=True)
+    rates = settings.learning_rate * rate_shares(len(steps), warmup_share=settings.warmup_share, final_share=0.0)
+    bf16 = use_bf16(settings.bf16)
+    n_seen, table = 0, []
+    for step, rows in enumerate(tqdm(steps, desc=name, unit="step", leave=False), start=1):
+        loss = _add_gradient(model, encoded, rows, batch_size=settings.batch_size, bf16=bf16)
+        if not math.isfinite(loss):
+            raise ValueError(f"the loss must be a number, but at step {step} of {name} it is {loss}")
+        update(optimizer, rates[step - 1])
+        n_seen += int(encoded.lengths[rows].sum())
+        table.append((step, n_seen, loss))
+    return pd.DataFrame(table, columns=["step", "tokens", "loss"])
+
+
+def _add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_size: int, bf16: bool) -> float:
+    """Add the gradient of the mean loss over the response tokens of the samples to `model`; that loss (nats)."""
+    passes = [lay_end_to_end(encoded, rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
+    n_counted = sum(len(places) for _, _, places in passes)
+    total = torch.zeros((), device=model.device)
+    for tokens, positions, places in passes:
+        inputs = {"input_ids": tokens, "position_ids": positions, "logits_to_keep": places - 1}
+        inputs = {key: value.to(model.device) for key, value in inputs.items()}
+        with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
+            logits = model(**inputs, use_cache=False).logits[0]  # a cache would let samples see each other
+        targets = tokens[0, places].to(model.device)
+        loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / n_counted
+        loss.backward()
+        total += loss.detach()
+    return total.item()
+
+
+def _save(model: Any, tokenizer: Any, losses: pd.DataFrame, path: Path) -> None:
+    """Write a checkpoint, or an adapter alone, with tokenizer and loss table."""
+    adapted = hasattr(model, "peft_config")
+    only_adapter = {"save_embedding_layers": False} if adapted else {}  # else peft asks the hub about the base
+    with write_aside(path) as folder, quiet():
+        model.save_pretrained(folder, **only_adapter)
+        tokenizer.save_pretrained(folder)
+        losses.to_parquet(folder / "loss.parquet", index=False)

@@ -48,17 +48,13 @@ def reproducible(seed: int) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without the progress bars of transformers and datasets; in a notebook they would end up on the page."""
-    import datasets
+    """Without the progress bars of transformers; in a notebook they would end up on the page."""
     from transformers.utils import logging
 
-    had = logging.is_progress_bar_enabled(), datasets.are_progress_bars_disabled()
+    had = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
-    datasets.disable_progress_bars()
     try:
         yield
     finally:
-        if had[0]:
+        if had:
             logging.enable_progress_bar()
-        if not had[1]:
-            datasets.enable_progress_bars()

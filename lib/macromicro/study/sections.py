@@ -219,7 +219,11 @@ class SelectParams(Section):
 
 
 class FinetuneParams(Section):
-    """Supervised fine-tuning: full or LoRA, loss on response tokens only."""
+    """Supervised fine-tuning: full or LoRA, loss on response tokens only.
+
+    A step takes `batch_size` times `gradient_accumulation` samples, `batch_size` of them in one pass through the model.
+    `models_per_job` models are trained by one notebook, one after the other: several where they are small.
+    """
 
     method: Literal["full", "lora"] = "full"
     n_epochs: Positive = 1
@@ -228,7 +232,6 @@ class FinetuneParams(Section):
     batch_size: Positive = 4
     gradient_accumulation: Positive = 1
     max_tokens: Positive = 512
-    packing: bool = True
     bf16: bool | Literal["auto"] = "auto"
     models_per_job: Positive = 1
     lora_rank: Positive = 16
