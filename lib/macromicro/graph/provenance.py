@@ -56,6 +56,7 @@ class Run:
     changes: Mapping[str, Any]
     digests: Digests
     started: float = field(default_factory=time.time)
+    marks: list[float] = field(default_factory=list)
 
     def missing(self) -> list[Cell]:
         """The members of the cell that have to be computed: in the graph those not done, else all."""
@@ -63,9 +64,14 @@ class Run:
             return list(self.cell.members)
         return [one for one in self.cell.members if why_not_done(self.study, one, self.digests, member=True)]
 
-    def finish_member(self, member: Cell, *, seconds: float) -> None:
-        """Write the manifest of one member, so that it is not computed again. Parameters: seconds it took."""
-        self._write_manifest(member, seconds)
+    def finish_member(self, member: Cell, *, seconds: float | None = None) -> None:
+        """Write the manifest of one member, so that it is not computed again.
+
+        Parameters: seconds it took; None takes the time since the run began or the last member was finished.
+        """
+        self.marks.append(time.time())
+        since = self.marks[-2] if len(self.marks) > 1 else self.started
+        self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds)
 
     def finish(self) -> pd.DataFrame:
         """Write the manifest and return its main facts, one row per fact; by hand, what differs from the study as well.

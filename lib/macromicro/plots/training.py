@@ -1,5 +1,7 @@
 """Figures of the model stages: loss curves and scores."""
 
+from collections.abc import Mapping
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import seaborn as sns
@@ -27,6 +29,21 @@ def plot_losses(losses: pd.DataFrame) -> Figure:
         axes.plot(losses["tokens"] / 1000, mean, color=COLOURS[1], label="training, moving mean")
     axes.set(xlabel="tokens seen (thousands)", ylabel="loss (nats per token)")
     axes.legend(frameon=False)
+    sns.despine(figure)
+    return figure
+
+
+def plot_loss_curves(losses: Mapping[str, pd.DataFrame]) -> Figure:
+    """Training loss of several models over the steps, each the mean over the last tenth of the steps so far.
+
+    Parameters: losses by what the model is called, columns step and loss (nats per response token).
+    """
+    figure, axes = plt.subplots(figsize=(WIDTH, 3.8), layout="constrained")
+    for colour, (title, table) in zip(sns.color_palette("viridis", len(losses)), losses.items(), strict=True):
+        mean = table["loss"].rolling(max(2, len(table) // 10), min_periods=1).mean()
+        axes.plot(table["step"], mean, color=colour, linewidth=1.5, label=title)
+    axes.set(xlabel="step", ylabel="loss (nats per token)")
+    figure.legend(loc="outside right upper", frameon=False)
     sns.despine(figure)
     return figure
 

@@ -54,6 +54,15 @@ class Dataset(NamedTuple):
         """
         return dataset_name(self.size, self.level, self.seed)
 
+    @property
+    def title(self) -> str:
+        """What a reader calls it among the datasets of its strategy and seed.
+
+        >>> Dataset("response-micro", 500, 33, 0).title, Dataset("baseline", 500, None, 1).title
+        ('N = 500, 33 %', 'N = 500')
+        """
+        return f"N = {self.size:,}" + ("" if self.level is None else f", {self.level} %")
+
 
 def dataset_name(size: int, level: int | None, seed: int) -> str:
     """Name of a dataset of `size` samples at diversity `level` (percent; None where there are no levels).
