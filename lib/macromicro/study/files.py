@@ -8,7 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 
 @contextmanager
@@ -49,3 +49,12 @@ def digest(path: Path) -> str:
         return whole.hexdigest()
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def name_only(value: str) -> str:
+    """The name of a file or folder given by an absolute or home path; any other text as it is.
+
+    >>> name_only("/data/models/my-model"), name_only("org/my-model")
+    ('my-model', 'org/my-model')
+    """
+    return PurePath(value).name if value.startswith(("/", "~", "..")) else value
