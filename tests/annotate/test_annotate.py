@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from macromicro.annotate import annotate as module
 from macromicro.annotate.annotate import annotate, list_drops, list_top_types, summarise
+from macromicro.annotate.tokenizers import WORDS, open_tokenizer
 from macromicro.annotate.types import load_types, save_types
 from macromicro.plots.types import plot_annotation, plot_types_per_text
 from macromicro.study.sections import EmbedParams, TagLlmParams, TagsParams, TokensParams, TopicsParams, TypesParams
@@ -37,20 +38,20 @@ def samples():
     )
 
 
-def annotate_small(samples, granularity, part="response", untyped="drop", tags=None, cache=None):
+def annotate_small(samples, granularity, part="response", untyped="drop", tags=None, tokens=None, **changes):
     return annotate(
         samples,
         part,
         granularity,
         seed=0,
-        base_model="unused",
-        cache=cache,
+        tokenizer=changes.get("tokenizer", "unused"),
+        cache=changes.get("cache"),
         replies=None,
         embed=dict(EmbedParams()),
         topics={**dict(TopicsParams()), "reducer": "pca"},
         tags={**dict(TagsParams()), "min_count": 5, **(tags or {})},
         tag_llm=dict(TagLlmParams()),
-        tokens=dict(TokensParams(low=5, high=60, unit="word")),
+        tokens={**dict(TokensParams(low=5, high=60, unit="word")), **(tokens or {})},
         types=dict(TypesParams(untyped=untyped)),
     )
 
@@ -78,17 +79,45 @@ def test_every_granularity_gives_matrix_tables_and_figures(samples, granularity,
         plt.close(figure)
 
 
-@pytest.mark.parametrize("granularity", GRANULARITIES)
-@pytest.mark.parametrize("part", ["instruction", "response"])
-def test_texts_without_types_give_pages_not_errors(samples, granularity, part, tmp_path):
+@pytest.mark.parametrize(
+    ("granularity", "hint"),
+    [
+        ("macro", "lower topics.min_cluster_size=15"),
+        ("meso", "lower tags.min_count=5"),
+        ("micro", "widen the band of tokens.low=5 to tokens.high=60 occurrences"),
+    ],
+)
+def test_no_types_at_all_is_an_error_that_says_what_to_change(samples, granularity, hint):
     """Empty instructions; and a single response."""
-    found = annotate_small(samples if part == "instruction" else samples.slice(0, 1), granularity, part=part)
-    assert found.types.n_types == 0
-    assert list_top_types(found, n=3).empty
-    assert summarise(found).loc["texts without a type", "value"].endswith("(100.0%)")
-    for figure in (plot_annotation(found), plot_types_per_text(found.types)):
-        figure.savefig(tmp_path / "figure.png")
-        plt.close(figure)
+    for rows, part in ((samples, "instruction"), (samples.slice(0, 1), "response")):
+        for untyped in ("drop", "own", "nearest"):
+            rule = f"^no {part} of {len(rows)} samples has a type of granularity '{granularity}': {hint}$"
+            with pytest.raises(ValueError, match=rule):
+                annotate_small(rows, granularity, part=part, untyped=untyped)
+
+
+def test_the_unit_and_the_tokenizer_are_those_of_the_settings(samples, tmp_path):
+    shouted = samples.set_column(1, "response", pa.array(["Bake, bake the BREAD"] * 120))
+    given = {"low": 1, "high": 1000}
+    for unit, labels in (("word", ["BREAD", "Bake,", "bake", "the"]), ("bare-word", ["bake", "bread", "the"])):
+        found = annotate_small(shouted, "micro", tokens={**given, "unit": unit})
+        assert found.types.labels.tolist() == labels
+        assert summarise(found).loc["made with", "value"] == WORDS[unit]
+    trained = annotate_small(samples, "micro", tokenizer="bpe", tokens={**given, "unit": "token"})
+    assert trained.made_with.startswith("byte-level BPE of ")
+    open_tokenizer("bpe", samples)[0].save(str(tmp_path / "tokenizer.json"))
+    read = annotate_small(samples, "micro", tokenizer=tmp_path / "tokenizer.json", tokens={**given, "unit": "token"})
+    assert read.made_with == "tokenizer tokenizer.json"
+    assert read.types.labels.tolist() == trained.types.labels.tolist()
+
+
+def test_evidence_is_made_when_it_is_asked_for_and_once(samples, monkeypatch):
+    made = []
+    monkeypatch.setattr(module, "map_topics", lambda *_, **__: made.append(1) or pd.DataFrame({"x": [1]}))
+    found = annotate_small(samples, "macro")
+    assert made == []
+    assert found.evidence is found.evidence
+    assert made == [1]
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)
@@ -139,23 +168,20 @@ def test_agreement_with_the_sources_is_shown_where_there_are_some(samples):
     assert fact not in summarise(annotate_small(themes, "micro")).index
 
 
-def test_every_kind_of_text_has_a_cache_of_its_own(samples, monkeypatch, tmp_path):
+def test_texts_and_their_tags_have_caches_of_their_own_and_texts_are_embedded_once(samples, monkeypatch, tmp_path):
     folders = []
     monkeypatch.setattr(
         module, "embed_texts", lambda texts, cache, **_: folders.append(cache.name) or fake_embeddings(texts)
     )
-    annotate_small(samples, "macro", cache=tmp_path)
-    annotate_small(samples, "meso", untyped="nearest", cache=tmp_path)
-    same = samples.set_column(2, "instruction", samples["response"])
-    annotate_small(same, "micro", part="instruction", untyped="nearest", cache=tmp_path)
-    assert folders == ["response", "tags", "response", "instruction"]
+    annotate_small(samples, "macro", untyped="nearest", cache=tmp_path / "response")
+    annotate_small(samples, "meso", untyped="nearest", cache=tmp_path / "response")
+    annotate_small(samples, "micro", untyped="nearest", cache=tmp_path / "response")
+    assert folders == ["response", "tags", "response", "response"]
 
 
 def test_a_tokenizer_that_cannot_load_and_an_unknown_granularity_are_named(samples, tmp_path):
-    unused = {name: {} for name in ("embed", "topics", "tags", "tag_llm")}
-    settings = {**unused, "tokens": dict(TokensParams()), "types": dict(TypesParams())}
-    nowhere = {"seed": 0, "base_model": tmp_path / "nowhere", "cache": None, "replies": None, **settings}
-    with pytest.raises(ValueError, match=r"tokenizer of the base model .*nowhere' cannot be loaded"):
-        annotate(samples, "response", "micro", **nowhere)
+    nowhere = {"tokenizer": tmp_path / "nowhere", "tokens": {"unit": "token"}}
+    with pytest.raises(ValueError, match=r"cannot load tokenizer '.*nowhere' \(.+\); give bpe"):
+        annotate_small(samples, "micro", **nowhere)
     with pytest.raises(ValueError, match="granularity='nano' must be one of"):
-        annotate(samples, "response", "nano", **nowhere)
+        annotate_small(samples, "nano", **nowhere)

@@ -147,6 +147,13 @@ def test_annotate_lists_the_types_of_every_sample(folder):
     assert [row["id"] for row in rows] == sorted(row["id"] for row in rows)
 
 
+def test_words_are_split_at_white_space_where_the_settings_say_so(folder):
+    (folder / "loud.jsonl").write_text('{"instruction": "a", "response": "Oh, OH! oh"}\n')
+    done = run("annotate", "loud.jsonl", "-o", "-", "--set", "tokens.unit=word", "--set", "tokens.low=1", cwd=folder)
+    assert read_lines(done.stdout)[0]["types"] == ["OH!", "Oh,", "oh"]
+    assert b"made with: words (split at white space)" in done.stderr
+
+
 @pytest.mark.parametrize("method", ["random", "longest"])
 def test_rivals_need_no_types(folder, method):
     done = run("select", "my.jsonl", "-n", 5, "--method", method, "-o", f"{method}.jsonl", cwd=folder)
@@ -287,12 +294,13 @@ def test_the_command_of_a_card_does_not_depend_on_the_folder(folder, monkeypatch
 
 def test_settings_of_a_card_are_those_in_force():
     settings = read_settings(["tags.tagger=llm", "tag_llm.model=/models/big", "tag_llm.base_url=http://host/v1"])
-    assert list_settings(settings, "micro", tokenizer="words")["tokens.unit"] == "word"
-    assert list_settings(settings, "micro", tokenizer="bpe")["tokens.unit"] == "token"
-    meso = list_settings(settings, "meso", tokenizer="bpe")
+    assert list_settings(read_settings([], tokenizer="words"), "micro")["tokens.unit"] == "bare-word"
+    micro = list_settings(settings, "micro")
+    assert micro == {"tokens.low": 10, "tokens.high": 500, "tokens.unit": "token", "types.untyped": "drop"}
+    meso = list_settings(settings, "meso")
     assert (meso["tag_llm.model"], meso["tag_llm.max_tokens"]) == ("big", 256)
     assert "http" not in str(meso)
-    assert not any("tag_llm" in name for name in list_settings(read_settings([]), "meso", tokenizer="bpe"))
+    assert not any("tag_llm" in name for name in list_settings(read_settings([]), "meso"))
     assert describe_choice("k-center", 100, settings)["embed.max_tokens"] == 128
     assert describe_choice("even", 50, settings) == {"diversity level": "50 %"}
 
@@ -331,6 +339,15 @@ def test_the_names_of_the_options_are_those_of_the_library():
     assert get_args(cli_options.Part) == get_args(settings.Part)
     assert get_args(cli_options.Granularity) == get_args(settings.Granularity)
     assert get_args(cli_options.Method) == get_args(subset.Method)
+    assert get_args(cli_options.Method) == get_args(settings.Method)
+
+
+def test_the_settings_of_the_command_line_are_those_of_a_study_in_the_order_of_its_dump():
+    names = list(settings.Study.model_fields)
+    assert names[:4] == ["study", "description", "seed", "strategies"]
+    own = list(settings.TypeSettings.model_fields)
+    assert names[names.index("embed") : names.index("select")] == own
+    assert names.index("respond") + 1 == names.index("embed")
 
 
 @pytest.mark.parametrize(
@@ -342,8 +359,18 @@ def test_the_names_of_the_options_are_those_of_the_library():
         ("nothing.low=1", "sections are embed, topics"),
         ("tokens.low=600", "low=600 must be at most high=500"),
         ("tags.merge_distance=-1", "--set tags.merge_distance:"),
+        ("tokens.unit=wrod", "--set tokens.unit:"),
     ],
 )
 def test_settings_refused(assignment, rule):
     with pytest.raises(ValueError, match=rule):
         read_settings([assignment])
+
+
+def test_the_tokenizer_words_is_a_unit():
+    assert read_settings([], tokenizer="words").tokens.unit == "bare-word"
+    assert read_settings(["tokens.unit=word"], tokenizer="bpe").tokens.unit == "word"
+    with pytest.raises(ValueError, match=r"tokens.unit=word: --tokenizer words is the unit 'bare-word'"):
+        read_settings(["tokens.unit=word"], tokenizer="words")
+    with pytest.raises(ValueError, match=r"--set tokens: tokenizer='x.json' is for unit='token'"):
+        read_settings(["tokens.tokenizer=x.json"], tokenizer="words")

@@ -1,37 +1,58 @@
 """Annotate one part of all samples at one granularity: the three annotators behind one call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache as remember
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from macromicro.annotate.embed import embed_texts
 from macromicro.annotate.steps import count_replies
-from macromicro.annotate.tag_llm import open_tag_writer
-from macromicro.annotate.tag_normalisation import step_table
+from macromicro.annotate.tag_llm import WriteTags, open_tag_writer
+from macromicro.annotate.tag_normalisation import Embed, step_table
 from macromicro.annotate.tags import annotate_tags
+from macromicro.annotate.tokenizers import WORDS, open_tokenizer
 from macromicro.annotate.tokens import band_types, count_curve, count_tokens
 from macromicro.annotate.topics import annotate_topics, map_topics, topics_agree_with
 from macromicro.annotate.types import TypeMatrix, apply_untyped
+from macromicro.corpus.batches import each_text
+from macromicro.study.files import name_only
 from macromicro.study.sections import Granularity, Part
 
 MAP_POINTS = 4000
 
 
-class Annotation(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Annotation:
     """The type matrix, and the table behind the figure of its granularity.
 
-    `evidence` is the map of topics (id, x, y, topic), the counts of tags (label, n_samples) or the curve of token
-    counts (rank, label, token, count, band).
+    Attributes
+    ----------
+    granularity : `macro`, `meso` or `micro`.
+    types : the type matrix, untyped samples treated as the settings say.
+    made_with : embeddings, tagger or tokenizer, in words.
+    explain : what makes `evidence`; it keeps embeddings or counts, never texts.
     """
 
     granularity: Granularity
     types: TypeMatrix
-    evidence: pd.DataFrame
+    made_with: str
+    explain: Callable[[], pd.DataFrame]
+
+    @cached_property
+    def evidence(self) -> pd.DataFrame:
+        """The map of topics (id, x, y, topic), counts of tags (label, n_samples) or curve of token counts.
+
+        The latter has the columns rank, label, token, count and band. Made when it is first asked for.
+        """
+        return self.explain()
 
 
 def annotate(
@@ -40,7 +61,7 @@ def annotate(
     granularity: Granularity,
     *,
     seed: int,
-    base_model: Path | str,
+    tokenizer: Path | str,
     cache: Path | None,
     replies: Path | None,
     embed: Mapping[str, Any],
@@ -52,35 +73,35 @@ def annotate(
 ) -> Annotation:
     """The types of one part of all samples, untyped samples treated as `types` says.
 
-    Parameters: samples, with columns `id`, `part` and, if the report shall say how far topics are sources, `source`;
-    base_model, folder or id of the model whose tokenizer gives the
-    tokens; cache, folder of embeddings, in which the part and the tags have folders of their own; replies, file of the
-    replies of a language model that writes tags; the others are the sections of the settings of the same name.
-    Raises ValueError for an unknown granularity, and as the annotators.
+    Parameters: samples, with columns `id`, `part`, both parts where the tokenizer is trained on them, and, if the
+    report shall say how far topics are sources, `source`; tokenizer, name, file or folder as in
+    `tokenizers.open_tokenizer`, opened only for tokens; cache, folder of the embeddings of this part, with those of its
+    tags in a folder within; replies, file of the replies of a language model that writes tags; the others are the
+    sections of the settings of the same name.
+    Raises ValueError for an unknown granularity, if no text gets a type, and as the annotators.
     """
-    ids, texts = samples["id"].to_pylist(), samples[part]
-
-    def embedder(batch: Iterable[str], kind: str) -> NDArray[np.float32]:
-        return embed_texts(batch, cache=None if cache is None else cache / kind, **embed)
-
+    vectors = remember(lambda: embed_texts(samples[part], cache=cache, **embed))
+    made_with = f"embeddings of {name_only(embed['model'])}"
     if granularity == "macro":
-        vectors = embedder(texts, part)
-        found = annotate_topics(ids, texts, vectors, seed=seed, **topics)
-        evidence = map_topics(found, vectors[np.argsort(ids)], seed=seed, n_points=MAP_POINTS, **_how_to_map(topics))
-        found.report.update(_agree_with_source(samples, found))
+        found, explain = _find_topics(samples, part, vectors(), seed=seed, topics=topics)
     elif granularity == "meso":
-        write_tags = open_tag_writer(cache=replies, **tag_llm)
-        found = annotate_tags(ids, texts, embed=lambda names: embedder(names, "tags"), write_tags=write_tags, **tags)
-        evidence = pd.DataFrame({"label": found.labels, "n_samples": found.samples_per_type})
+        shelf, write_tags = cache / "tags" if cache else None, open_tag_writer(cache=replies, **tag_llm)
+        embedder = partial(embed_texts, cache=shelf, **embed)
+        found, explain = _find_tags(samples, part, embed=embedder, write_tags=write_tags, tags=tags)
+        if tags["tagger"] == "llm":
+            made_with = f"tags written by {name_only(tag_llm['model'])}, {made_with}"
     elif granularity == "micro":
-        tokenizer = _load_tokenizer(base_model) if tokens["unit"] == "token" else None
-        counts = count_tokens(ids, texts, tokenizer, unit=tokens["unit"])
-        found = band_types(counts, low=tokens["low"], high=tokens["high"])
-        evidence = count_curve(counts, tokenizer, low=tokens["low"], high=tokens["high"])
+        is_word = tokens["unit"] in WORDS
+        opened, made_with = (None, WORDS[tokens["unit"]]) if is_word else open_tokenizer(tokenizer, samples)
+        found, explain = _find_tokens(samples, part, tokenizer=opened, tokens=tokens)
     else:
         raise ValueError(f"granularity={granularity!r} must be one of 'macro', 'meso', 'micro'")
-    likeness = embedder(texts, part)[np.argsort(ids)] if types["untyped"] == "nearest" else None
-    return Annotation(granularity, apply_untyped(found, untyped=types["untyped"], embeddings=likeness), evidence)
+    if not found.n_types:
+        hint = _how_to_find_more(granularity, topics=topics, tags=tags, tokens=tokens)
+        raise ValueError(f"no {part} of {len(samples)} samples has a type of granularity {granularity!r}: {hint}")
+    likeness = vectors()[np.argsort(samples["id"].to_pylist())] if types["untyped"] == "nearest" else None
+    typed = apply_untyped(found, untyped=types["untyped"], embeddings=likeness)
+    return Annotation(granularity, typed, made_with, explain)
 
 
 def summarise(annotation: Annotation) -> pd.DataFrame:
@@ -95,6 +116,7 @@ def summarise(annotation: Annotation) -> pd.DataFrame:
         "texts per type, most": int(per_type.max(initial=0)),
         "texts without a type": f"{untyped['n']} ({untyped['n'] / max(types.n_samples, 1):.1%})",
         "what happens to those": untyped["policy"],
+        "made with": annotation.made_with,
     }
     if "agreement_with_source" in types.report:
         facts["agreement of topics with sources (AMI)"] = f"{types.report['agreement_with_source']:.2f}"
@@ -129,6 +151,46 @@ def list_drops(annotation: Annotation) -> pd.DataFrame:
     return pd.DataFrame({"texts": ["in a topic", "noise"], "n": [n_typed, report["n_noise"]]})
 
 
+def _find_topics(
+    samples: pa.Table, part: Part, vectors: NDArray[np.float32], *, seed: int, topics: Mapping[str, Any]
+) -> tuple[TypeMatrix, Callable[[], pd.DataFrame]]:
+    """Topics, and what maps them."""
+    ids = samples["id"].to_pylist()
+    found = annotate_topics(ids, samples[part], vectors, seed=seed, **topics)
+    found.report.update(_agree_with_source(samples, found))
+    how = {"reducer": topics["reducer"], "n_neighbors": topics["n_neighbors"], "n_points": MAP_POINTS}
+    return found, lambda: map_topics(found, vectors[np.argsort(ids)], seed=seed, **how)
+
+
+def _find_tags(
+    samples: pa.Table, part: Part, *, embed: Embed, write_tags: WriteTags, tags: Mapping[str, Any]
+) -> tuple[TypeMatrix, Callable[[], pd.DataFrame]]:
+    """Tags, and what counts them."""
+    found = annotate_tags(samples["id"].to_pylist(), samples[part], embed=embed, write_tags=write_tags, **tags)
+    return found, lambda: pd.DataFrame({"label": found.labels, "n_samples": found.samples_per_type})
+
+
+def _find_tokens(
+    samples: pa.Table, part: Part, *, tokenizer: Any, tokens: Mapping[str, Any]
+) -> tuple[TypeMatrix, Callable[[], pd.DataFrame]]:
+    """Mid-band tokens, and what draws the curve of the counts of all. Parameters: tokenizer, None for words."""
+    band = {"low": tokens["low"], "high": tokens["high"]}
+    texts = tqdm(each_text(samples[part]), total=len(samples), desc="tokenize", unit="text")
+    counts = count_tokens(samples["id"].to_pylist(), texts, tokenizer, unit=tokens["unit"])
+    return band_types(counts, **band), lambda: count_curve(counts, tokenizer, **band)
+
+
+def _how_to_find_more(
+    granularity: Granularity, *, topics: Mapping[str, Any], tags: Mapping[str, Any], tokens: Mapping[str, Any]
+) -> str:
+    """What to change where no text has a type."""
+    if granularity == "macro":
+        return f"lower topics.min_cluster_size={topics['min_cluster_size']}"
+    if granularity == "meso":
+        return f"lower tags.min_count={tags['min_count']}"
+    return f"widen the band of tokens.low={tokens['low']} to tokens.high={tokens['high']} occurrences"
+
+
 def _agree_with_source(samples: pa.Table, topics: TypeMatrix) -> dict[str, float]:
     """How far the topics are the sources of the samples, if these have a column `source` with more than one."""
     sources = samples["source"].to_pylist() if "source" in samples.column_names else []
@@ -136,18 +198,3 @@ def _agree_with_source(samples: pa.Table, topics: TypeMatrix) -> dict[str, float
         return {}
     by_id = [sources[row] for row in np.argsort(samples["id"].to_pylist())]
     return {"agreement_with_source": round(topics_agree_with(topics, by_id), 4)}
-
-
-def _how_to_map(topics: Mapping[str, Any]) -> dict[str, Any]:
-    return {"reducer": topics["reducer"], "n_neighbors": topics["n_neighbors"]}
-
-
-def _load_tokenizer(base_model: Path | str) -> Any:
-    """Tokenizer of the base model. Raises ValueError, in one line, if it cannot be loaded."""
-    from macromicro.models.basemodel import load_tokenizer
-
-    try:
-        return load_tokenizer(base_model)
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"the tokenizer of the base model {str(base_model)!r} cannot be loaded: {reason}") from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from macromicro.study.layout import write_aside
+from macromicro.study.files import write_aside
 
 if TYPE_CHECKING:
     from model2vec import StaticModel

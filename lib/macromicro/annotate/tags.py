@@ -7,8 +7,7 @@ floor leaves 64 % of 20,000 responses without any tag, against 10 % here.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -21,7 +20,7 @@ from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, CountVectorizer
 from macromicro.annotate.tag_llm import WriteTags
 from macromicro.annotate.tag_normalisation import Embed, normalise_tags
 from macromicro.annotate.types import TypeMatrix, build_types
-from macromicro.corpus.batches import BATCH_SIZE, batches
+from macromicro.corpus.batches import each_text
 
 Texts: TypeAlias = Sequence[str] | pd.Series | pa.ChunkedArray
 WORDS = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|[^\W_]+|[^\w\s]")
@@ -62,7 +61,7 @@ def annotate_tags(
     if tagger == "offline":
         raw = tag_offline(ids, texts, n_tags=n_tags, min_count=min_count)
     elif tagger == "llm" and write_tags is not None:
-        raw = collect_tags(ids, *write_tags(list(_each(texts)), n_tags))
+        raw = collect_tags(ids, *write_tags(list(each_text(texts)), n_tags))
     else:
         raise ValueError(f"tagger={tagger!r} must be 'offline', or 'llm' with write_tags, not {write_tags}")
     return normalise_tags(
@@ -118,16 +117,11 @@ def _terms_of(text: str) -> list[str]:
     return terms
 
 
-def _each(texts: Texts) -> Iterator[str]:
-    """The texts one after the other."""
-    return chain.from_iterable(batches(texts, BATCH_SIZE))
-
-
 def _count_terms(texts: Texts, min_count: int) -> tuple[csr_array, NDArray[np.object_]]:
     """How often each text holds each term of at least `min_count` texts; terms in alphabetical order."""
     counter = CountVectorizer(analyzer=_terms_of, min_df=min_count, dtype=np.int32)
     try:
-        counts = counter.fit_transform(_each(texts))
+        counts = counter.fit_transform(each_text(texts))
     except ValueError:  # scikit-learn's answer where no term is left
         return csr_array((len(texts), 0), dtype=np.int32), np.empty(0, dtype=object)
     return csr_array(counts), counter.get_feature_names_out()

@@ -9,16 +9,17 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from macromicro.annotate.steps import count_steps
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix, load_types
-from macromicro.cli.settings import TypeSettings, list_settings, name_only
+from macromicro.cli.settings import list_settings
 from macromicro.corpus.corpus import clean_samples
 from macromicro.corpus.readers import make_samples
 from macromicro.corpus.records import read_records
-from macromicro.study.sections import Granularity, Part
+from macromicro.study.sections import Granularity, Part, TypeSettings
 
 COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
 
@@ -26,6 +27,12 @@ COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
 def say(text: str) -> None:
     """Write a line for the person at the terminal."""
     print(text, file=sys.stderr, flush=True)
+
+
+def say_all(facts: Mapping[str, Any]) -> None:
+    """Write a line per fact, name and value."""
+    for name, value in facts.items():
+        say(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
 
 
 def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -107,6 +114,32 @@ def read_types(path: Path, *, part: Part | None, granularity: Granularity | None
     return types
 
 
+def find_types(
+    samples: pd.DataFrame,
+    part: Part | None,
+    granularity: Granularity | None,
+    *,
+    file: Path | None,
+    tokenizer: str,
+    seed: int,
+    cache: Path | None,
+    settings: TypeSettings,
+) -> tuple[TypeMatrix | None, Part]:
+    """Types of the samples and the part that they are of: from `file`, else made here if there is a granularity.
+
+    Parameters: part, None for that of the file, or response; the others as in `make_types`. Raises as it and
+    `read_types`.
+    """
+    if file:
+        found = read_types(file, part=part, granularity=granularity)
+        return found, part or found.report["part"]
+    part = part or "response"
+    if granularity is None:
+        return None, part
+    made = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
+    return made, part
+
+
 def make_types(
     samples: pd.DataFrame,
     part: Part,
@@ -119,39 +152,32 @@ def make_types(
 ) -> TypeMatrix:
     """Types of the samples; the report gains part, granularity, `made_with` (in words) and `settings`.
 
-    Raises ValueError if a tagger has no model, and as `subset.find_types` and `subset.open_tokenizer`.
+    Parameters: tokenizer, where the settings name none. Raises ValueError if a tagger has no model, and as `annotate`.
     """
-    from macromicro.annotate.tag_llm import open_tag_writer
-    from macromicro.select.choose import find_types, open_tokenizer
+    from macromicro.annotate.annotate import annotate
 
-    loaded, made_with = None, f"embeddings of {name_only(settings.embed.model)}"
-    if granularity == "micro":
-        loaded, made_with = open_tokenizer("words" if settings.tokens.unit == "word" else tokenizer, samples)
-    tags = dict(settings.tags)
-    if granularity == "meso" and settings.tags.tagger == "llm":
-        if not settings.tag_llm.model:
-            raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
-        made_with = f"tags written by {name_only(settings.tag_llm.model)}, {made_with}"
-        replies = cache / "tags.sqlite" if cache else None
-        tags["write_tags"] = open_tag_writer(cache=replies, **dict(settings.tag_llm))
-    say(f"annotating {len(samples):,} {part}s, granularity {granularity}: {made_with}")
-    types = find_types(
-        samples,
+    if granularity == "meso" and settings.tags.tagger == "llm" and not settings.tag_llm.model:
+        raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
+    say(f"annotating {len(samples):,} {part}s, granularity {granularity}")
+    found = annotate(
+        pa.Table.from_pandas(samples[["id", "instruction", "response"]], preserve_index=False),
         part,
         granularity,
-        tokenizer=loaded,
-        embed=embedder(cache, settings),
         seed=seed,
+        tokenizer=settings.tokens.tokenizer or tokenizer,
+        cache=cache / "embeddings" if cache else None,
+        replies=cache / "tags.sqlite" if cache else None,
+        embed=dict(settings.embed),
         topics=dict(settings.topics),
-        tags=tags,
+        tags=dict(settings.tags),
+        tag_llm=dict(settings.tag_llm),
         tokens=dict(settings.tokens),
-        untyped=settings.types.untyped,
+        types=dict(settings.types),
     )
-    made: dict[str, Any] = {"part": part, "granularity": granularity, "made_with": made_with}
-    made["settings"] = list_settings(settings, granularity, tokenizer=tokenizer)
-    for name, value in count_steps(types).items():
-        say(f"{name}: {value}")
-    return replace(types, report={**types.report, **made})
+    say_all({"made with": found.made_with, **count_steps(found.types)})
+    made: dict[str, Any] = {"part": part, "granularity": granularity, "made_with": found.made_with}
+    made["settings"] = list_settings(settings, granularity)
+    return replace(found.types, report={**found.types.report, **made})
 
 
 def describe_types(types: TypeMatrix | None, file: Path | None) -> dict[str, Any]:
@@ -173,9 +199,11 @@ def embedder(cache: Path | None, settings: TypeSettings) -> Callable[[pd.Series]
 
 
 def token_maker(name: str, samples: pd.DataFrame) -> tuple[Callable[[pd.Series], TokenizedTexts], str]:
-    """What tokenizes texts, and its unit in words. Parameters: as `subset.open_tokenizer`."""
+    """What tokenizes texts, and its unit in words. Parameters: name, `words` or as in `tokenizers.open_tokenizer`."""
+    from macromicro.annotate.tokenizers import WORDS, open_tokenizer
     from macromicro.annotate.tokens import tokenize
-    from macromicro.select.choose import open_tokenizer
 
+    if name == "words":
+        return lambda texts: tokenize(texts, None, unit="bare-word"), WORDS["bare-word"]
     loaded, unit = open_tokenizer(name, samples)
-    return lambda texts: tokenize(texts, loaded, unit="word" if loaded is None else "token"), unit
+    return lambda texts: tokenize(texts, loaded), unit

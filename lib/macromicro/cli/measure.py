@@ -1,103 +1,92 @@
-"""What the commands `measure` and `compare` of the command line do once their options are read."""
+"""The commands `measure` and `compare`: how diverse a file is, alone or beside another."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated
 
-import numpy as np
-import pandas as pd
+import typer
 
-from macromicro.cli.input import embedder, file_name, read_files, token_maker
-from macromicro.cli.output import write_table
-from macromicro.cli.settings import TypeSettings
-from macromicro.measure.comparison import (
-    MAX_NOVELSUM,
-    Rows,
-    add_difference,
-    compare_datasets,
-    count_shared,
-    join_datasets,
+from macromicro.cli.options import (
+    CacheOption,
+    ColumnOption,
+    File,
+    IntervalsOption,
+    JsonOption,
+    ReferenceOption,
+    SeedOption,
+    SetOption,
+    TokenizerOption,
+    VendiOption,
 )
-from macromicro.select.select import draw_baseline
 
 
-@dataclass(frozen=True)
-class Options:
-    """Options that both commands have, by the names of the command line."""
+def measure(
+    file: File,
+    before: Annotated[
+        str | None, typer.Option(help="The file that FILE was chosen from, to measure beside it.")
+    ] = None,
+    reference: ReferenceOption = None,
+    tokenizer: TokenizerOption = "words",
+    vendi_order: VendiOption = 1.0,
+    intervals: IntervalsOption = False,
+    json_: JsonOption = False,
+    seed: SeedOption = 0,
+    cache: CacheOption = None,
+    column: ColumnOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Measure how diverse a dataset is, alone or beside the corpus it was chosen from.
 
-    reference: str | None
-    tokenizer: str
-    vendi_order: float
-    intervals: bool
-    as_json: bool
-    seed: int
-    cache: Path | None
-    columns: list[str]
-    settings: TypeSettings
+    Ratios fall with the number of samples, so the corpus is shown whole (before) and as a random draw of the size of
+    FILE (random): compare `after` with `random`.
 
+    \b
+      1-NR, 2-NR  different 1-grams and 2-grams over all        more is more diverse
+      ED          mean cosine distance of embeddings            more is more diverse
+      SL          mean length                                   words or tokens
+      CR          compression ratio (gzip)                      more is more repetitive
+      BL          mean self-BLEU                                more is more alike
+      IE          entropy of the words or tokens, bits          more is more diverse
+      Vendi       effective number of different texts           more is more diverse
+      NovelSum    distance to the others, dense regions first   more is more diverse
 
-def measure_file(file: str, before: str | None, options: Options) -> None:
-    """Print all metrics of a file and, if given, of the file that it was chosen from and of a random draw of that."""
-    name = "after" if before else "value"
-    files = {"before": before, name: file} if before else {name: file}
-    _, samples, rows = _read(files, options)
-    datasets = {role: rows[role] for role in files}
-    if before:
-        rng, n_before = np.random.default_rng(options.seed), len(rows["before"])
-        drawn = draw_baseline(n_before, min(len(rows[name]), n_before), rng)
-        datasets = {"before": rows["before"], "random": drawn, name: rows[name]}
-    tokenize, unit = token_maker(options.tokenizer, samples.iloc[: len(rows[next(iter(files))])])
-    how = _how(rows, [name], options)
-    table = compare_datasets(samples, datasets, tokenize=tokenize, **how)
-    about = {"n_samples": {role: len(chosen) for role, chosen in datasets.items()}}
-    write_table(table, _about(files, about, unit, options), as_json_text=options.as_json)
+    NovelSum weighs by how dense a region is in a reference: the samples of --reference, or else all samples read, FILE
+    and --before. It looks at all pairs: above 50,000 samples it is left out.
 
+    \b
+      macromicro measure subset.jsonl --before my.jsonl --cache cache
+      macromicro measure my.jsonl --reference world.parquet --intervals --json
+    """  # noqa: D301
+    from macromicro.cli.comparison import Options, measure_file
+    from macromicro.cli.settings import read_settings
 
-def compare_files(one: str, two: str, options: Options) -> None:
-    """Print all metrics of two files at equal size, their differences, and how many instructions both hold."""
-    files = {"one": one, "two": two}
-    read, samples, rows = _read(files, options)
-    size, rng = min(len(rows[name]) for name in files), np.random.default_rng(options.seed)
-    equal = {name: rows[name][draw_baseline(len(rows[name]), size, rng)] for name in files}
-    tokenize, unit = token_maker(options.tokenizer, samples.iloc[: len(rows["one"]) + len(rows["two"])])
-    how = _how(rows, list(files), options)
-    table = compare_datasets(samples, equal, tokenize=tokenize, **how)
-    about = {
-        "n_samples": {name: len(rows[name]) for name in files},
-        "n_compared": size,
-        "n_shared_instructions": count_shared(read["one"], read["two"]),
-    }
-    table = add_difference(table, "one", "two")
-    write_table(table, _about(files, about, unit, options), as_json_text=options.as_json)
+    settings = read_settings(set_ or [])
+    options = Options(reference, tokenizer, vendi_order, intervals, json_, seed, cache, column or [], settings)
+    measure_file(file, before, options)
 
 
-def _read(files: Mapping[str, str], options: Options) -> tuple[dict[str, pd.DataFrame], pd.DataFrame, dict[str, Rows]]:
-    """The samples of each file and of the reference, all of them together, and the rows of each among them."""
-    given = {"reference": options.reference} if options.reference else {}
-    read = read_files({**files, **given}, options.columns)
-    return read, *join_datasets(read)
+def compare(
+    one: Annotated[str, typer.Argument(metavar="ONE", help="A dataset.")],
+    two: Annotated[str, typer.Argument(metavar="TWO", help="Another.")],
+    reference: ReferenceOption = None,
+    tokenizer: TokenizerOption = "words",
+    vendi_order: VendiOption = 1.0,
+    intervals: IntervalsOption = False,
+    json_: JsonOption = False,
+    seed: SeedOption = 0,
+    cache: CacheOption = None,
+    column: ColumnOption = None,
+    set_: SetOption = None,
+) -> None:
+    """Compare two datasets: all metrics of `measure` at equal size, and what they share.
 
+    Of the larger one as many samples are drawn at random as the smaller one has: most metrics depend on the size.
+    With --intervals the difference has one too, as that of two independent datasets.
 
-def _how(rows: Mapping[str, Rows], interval_of: list[str], options: Options) -> dict[str, Any]:
-    """Arguments of `compare_datasets` that both commands give."""
-    return {
-        "embed": embedder(options.cache, options.settings),
-        "reference": rows.get("reference"),
-        "vendi_order": options.vendi_order,
-        "interval_of": interval_of if options.intervals else (),
-        "seed": options.seed,
-    }
+    \b
+      macromicro compare one.jsonl two.jsonl --intervals --cache cache
+    """  # noqa: D301
+    from macromicro.cli.comparison import Options, compare_files
+    from macromicro.cli.settings import read_settings
 
-
-def _about(files: Mapping[str, str], counts: Mapping[str, Any], unit: str, options: Options) -> dict[str, Any]:
-    """What is to be said about the table."""
-    world = f"the samples of {file_name(options.reference)}" if options.reference else "all samples read"
-    return {
-        "files": {role: file_name(place) for role, place in files.items()},
-        **counts,
-        "unit": unit,
-        "Vendi": f"order {options.vendi_order:g}",
-        "NovelSum": f"density among {world}; not computed above {MAX_NOVELSUM:,} samples",
-        "seed": options.seed,
-    }
+    settings = read_settings(set_ or [])
+    options = Options(reference, tokenizer, vendi_order, intervals, json_, seed, cache, column or [], settings)
+    compare_files(one, two, options)

@@ -1,7 +1,7 @@
 """Options that several commands of the command line share.
 
-The names of parts, granularities and methods are those of `params` and `subset`, written again because importing those
-would delay `--help`.
+The names of parts, granularities and methods are those of `study.sections`, written again because importing that would
+delay `--help`.
 """
 
 from pathlib import Path
@@ -16,6 +16,9 @@ Method = Literal["even", "random", "longest", "k-center", "facility-location", "
 File = Annotated[str, typer.Argument(metavar="FILE", help="Samples, or - for JSON lines from a pipe.")]
 PART = typer.Option(help="Which side of the samples is annotated.", show_default="response")
 GRANULARITY = typer.Option(help="What counts as a type: macro = topics, meso = tags, micro = mid-frequency tokens.")
+MethodOption = Annotated[
+    Method, typer.Option(help="even = type-aware sampling, the others are its rivals; longest counts words.")
+]
 TokenizerOption = Annotated[
     str,
     typer.Option(help="bpe = byte-level BPE trained on the file; words; a tokenizer.json, folder or hub id."),

@@ -15,11 +15,10 @@ from typing import Any
 import pandas as pd
 
 from macromicro.annotate.types import TypeMatrix, save_types
-from macromicro.cli.settings import name_only
 from macromicro.corpus.readers import save_samples
 from macromicro.measure.comparison import as_json
 from macromicro.select.card import save_card
-from macromicro.study.files import write_aside
+from macromicro.study.files import name_only, write_aside
 
 FILE_OPTIONS = ("", "--", "-o", "--output", "--card", "--types", "--cache")
 CARD_TAG = b"\n- macromicro\n"  # one of the tags in the metadata of every card

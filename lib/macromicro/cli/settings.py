@@ -1,40 +1,20 @@
 """Settings of the command line: the sections of a preset that concern types, changed one key at a time."""
 
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from macromicro.study.sections import (
-    EmbedParams,
-    Granularity,
-    Section,
-    TagLlmParams,
-    TagsParams,
-    TokensParams,
-    TopicsParams,
-    TypesParams,
-)
-
-HOW_TO_REACH = frozenset(f"tag_llm.{key}" for key in ("base_url", "n_workers", "max_retries", "timeout"))
+from macromicro.study.files import name_only
+from macromicro.study.sections import HOW_TO_REACH, Granularity, Section, TypeSettings
+from macromicro.study.settings import SECTIONS_OF
 
 
-class TypeSettings(Section):
-    """How texts get their types; the same sections, keys and defaults as in `params/*.yaml`."""
-
-    embed: EmbedParams = EmbedParams()
-    topics: TopicsParams = TopicsParams()
-    tags: TagsParams = TagsParams()
-    tag_llm: TagLlmParams = TagLlmParams()
-    tokens: TokensParams = TokensParams()
-    types: TypesParams = TypesParams()
-
-
-def read_settings(assignments: Iterable[str]) -> TypeSettings:
+def read_settings(assignments: Iterable[str], *, tokenizer: str | None = None) -> TypeSettings:
     """Settings from the likes of `tokens.low=5`, over the defaults.
 
+    Parameters: tokenizer, as given on the command line: `words` is the unit `bare-word`.
     Raises ValueError naming the assignment and the rule that it breaks.
 
     >>> read_settings(["tokens.low=5"]).tokens.low
@@ -50,6 +30,9 @@ def read_settings(assignments: Iterable[str]) -> TypeSettings:
             changed.setdefault(section, {})[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ValueError(f"--set {assignment}: {value!r} is not a value") from None
+    if tokenizer == "words" and changed.setdefault("tokens", {}).setdefault("unit", "bare-word") != "bare-word":
+        unit = changed["tokens"]["unit"]
+        raise ValueError(f"--set tokens.unit={unit}: --tokenizer words is the unit 'bare-word'; give one of the two")
     try:
         return TypeSettings.model_validate(changed)
     except ValidationError as error:
@@ -64,18 +47,13 @@ def read_settings(assignments: Iterable[str]) -> TypeSettings:
         raise ValueError(f"--set {place}: {rule}") from None
 
 
-def list_settings(settings: TypeSettings, granularity: Granularity, *, tokenizer: str) -> dict[str, Any]:
-    """`section.key` and value of every setting that made types of a granularity.
-
-    Parameters: tokenizer, as given on the command line: `words` has the last word about the unit.
-    """
-    sections = {"macro": ["embed", "topics"], "meso": ["embed", "tags"], "micro": ["tokens"]}[granularity]
+def list_settings(settings: TypeSettings, granularity: Granularity) -> dict[str, Any]:
+    """`section.key` and value of every setting that made types of a granularity; the tokenizer is told elsewhere."""
+    sections = [*SECTIONS_OF[granularity], "types"]
     if granularity == "meso" and settings.tags.tagger == "llm":
-        sections = [*sections, "tag_llm"]
-    listed = list_sections(settings, [*sections, "types"])
-    if granularity == "micro" and tokenizer == "words":
-        listed["tokens.unit"] = "word"
-    return listed
+        sections.append("tag_llm")
+    listed = list_sections(settings, sections)
+    return {name: value for name, value in listed.items() if name != "tokens.tokenizer"}
 
 
 def describe_choice(method: str, level: int, settings: TypeSettings) -> dict[str, Any]:
@@ -89,16 +67,6 @@ def describe_choice(method: str, level: int, settings: TypeSettings) -> dict[str
 
 def list_sections(settings: TypeSettings, sections: Iterable[str]) -> dict[str, Any]:
     """`section.key` and value of all settings of the sections but those that only say how a server is reached."""
-    held = settings.model_dump()
+    held = settings.model_dump(include=set(sections), exclude={"tag_llm": set(HOW_TO_REACH)})
     values = {f"{name}.{key}": value for name in sections for key, value in held[name].items()}
-    shown = {name: value for name, value in values.items() if name not in HOW_TO_REACH}
-    return {name: name_only(value) if isinstance(value, str) else value for name, value in shown.items()}
-
-
-def name_only(value: str) -> str:
-    """The name of a file or folder given by an absolute or home path; any other text as it is.
-
-    >>> name_only("/data/models/my-model"), name_only("org/my-model")
-    ('my-model', 'org/my-model')
-    """
-    return PurePath(value).name if value.startswith(("/", "~", "..")) else value
+    return {name: name_only(value) if isinstance(value, str) else value for name, value in values.items()}

@@ -1,7 +1,7 @@
 """Texts one batch at a time, so that not all of them need be Python objects at once."""
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -29,3 +29,8 @@ def batches(texts: Texts, batch_size: int) -> Iterator[list[str]]:
                 raise ValueError(f"every text must be a str, but text {row} is {text!r}")
         start += len(chunk)
         yield chunk
+
+
+def each_text(texts: Texts) -> Iterator[str]:
+    """The texts one after the other, of which only one batch is Python objects at a time. Raises as `batches`."""
+    return chain.from_iterable(batches(texts, BATCH_SIZE))

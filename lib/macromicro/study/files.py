@@ -14,7 +14,7 @@ import shutil
 import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 
 # A dot would make the name of the host two parts of the name of a leftover.
 HOST = socket.gethostname().replace(".", "-")
@@ -89,6 +89,15 @@ def digest(path: Path) -> str:
         return whole.hexdigest()
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def name_only(value: str) -> str:
+    """The name of a file or folder given by an absolute or home path; any other text as it is.
+
+    >>> name_only("/data/models/my-model"), name_only("org/my-model")
+    ('my-model', 'org/my-model')
+    """
+    return PurePath(value).name if value.startswith(("/", "~", "..")) else value
 
 
 def _beside(path: Path, kind: str) -> Path:

@@ -1,0 +1,70 @@
+"""The tokenizer that tokens come from, by name: trained on the samples, in a file or folder, or from the hub."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from tqdm import tqdm
+
+from macromicro.corpus.batches import each_text
+
+BPE = "bpe"
+WORDS = {"word": "words (split at white space)", "bare-word": "words (lower-cased runs of letters and digits)"}
+"""Units that need no tokenizer, in words."""
+
+BPE_SIZE = 32_000
+LONG_RUNS = r"\p{L}{1000}|\p{N}{1000}|[^\s\p{L}\p{N}]{1000}|\s{1000}"  # a megabyte of "na" would take half an hour
+
+
+def open_tokenizer(name: str | Path, samples: pa.Table | pd.DataFrame) -> tuple[Any, str]:
+    """A tokenizer and its description.
+
+    Parameters: name, `bpe`, a byte-level BPE of at most 32,000 tokens that is trained here on all instructions and
+    responses of `samples`; a `tokenizer.json`; a folder that transformers knows, or one of a base model of a study,
+    which may only refer to another; or a hub id.
+    Raises ValueError, in one line, if it cannot be loaded.
+    """
+    name = str(name)
+    if name == BPE:
+        backend = train_bpe(samples)
+        return backend, f"byte-level BPE of {backend.get_vocab_size():,} tokens, trained on the corpus itself"
+    try:
+        if name.endswith(".json"):
+            from tokenizers import Tokenizer
+
+            return Tokenizer.from_file(name), f"tokenizer {Path(name).name}"
+        return _load_folder(name), f"tokenizer {Path(name).name if Path(name).is_dir() else name}"
+    except Exception as error:  # the libraries raise many classes, tokenizers none of its own
+        known = "bpe, a tokenizer.json, a folder or a hub id"
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"cannot load tokenizer {name!r} ({reason}); give {known}") from None
+
+
+def train_bpe(samples: pa.Table | pd.DataFrame) -> Any:
+    """Byte-level BPE on all texts; the same texts in any order give the same tokenizer.
+
+    Training takes time quadratic in the length of a word, so that runs of one kind of character are cut for it.
+    """
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+    backend = Tokenizer(models.BPE())
+    words = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(LONG_RUNS), "isolated"), words])
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    trainer = trainers.BpeTrainer(vocab_size=BPE_SIZE, initial_alphabet=alphabet, show_progress=False, min_frequency=2)
+    texts = (text for part in ("instruction", "response") for text in each_text(samples[part]))
+    backend.train_from_iterator(tqdm(texts, total=2 * len(samples), desc="train tokenizer", unit="text"), trainer)
+    backend.pre_tokenizer = words
+    return backend
+
+
+def _load_folder(name: str) -> Any:
+    """The tokenizer of a folder or hub id."""
+    from transformers import AutoTokenizer
+
+    from macromicro.models.basemodel import REFERENCE, load_tokenizer
+
+    if (Path(name) / REFERENCE).is_file():
+        return load_tokenizer(name)
+    return AutoTokenizer.from_pretrained(name)

@@ -1,0 +1,52 @@
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from macromicro.annotate.tokenizers import open_tokenizer
+from macromicro.annotate.tokens import tokenize
+from macromicro.models.basemodel import refer_to_base_model
+from tiny_models import tiny_base
+
+TEXTS = [text for _ in range(10) for text in ("apples ", "apples and pears", "rivers ", "rivers and hills")]
+
+
+def make_samples():
+    return pa.table({"instruction": TEXTS, "response": TEXTS})
+
+
+def test_a_tokenizer_trained_on_the_corpus_does_not_depend_on_row_order_or_kind_of_table(tmp_path):
+    samples = make_samples()
+    trained, about = open_tokenizer("bpe", samples)
+    for other in (samples.take(np.random.default_rng(1).permutation(40)), samples.to_pandas()):
+        assert open_tokenizer("bpe", other)[0].to_str() == trained.to_str()
+    assert about == f"byte-level BPE of {trained.get_vocab_size()} tokens, trained on the corpus itself"
+    text = "Äpfel\tund 梨\0 🙂"
+    assert len("".join(trained.encode(text).tokens)) == len(text.encode())  # every byte has a token
+    trained.save(str(tmp_path / "tokenizer.json"))
+    loaded, about = open_tokenizer(tmp_path / "tokenizer.json", samples)
+    assert (loaded.to_str(), about) == (trained.to_str(), "tokenizer tokenizer.json")
+
+
+def test_a_tokenizer_is_trained_on_a_word_without_an_end():
+    """Uncut, training would take 12 s for 80,000 characters, and 150 times as long for a million."""
+    samples = pd.DataFrame({"instruction": ["a", "b"], "response": ["na" * 500_000, "a short answer"]})
+    trained, _ = open_tokenizer("bpe", samples)
+    text = "na" * 1500
+    assert "".join(trained.encode(text).tokens) == text
+
+
+def test_a_base_model_and_a_folder_that_refers_to_it_have_the_same_tokenizer(tmp_path):
+    refer_to_base_model(tmp_path / "reference", source=str(tiny_base()))
+    loaded, about = open_tokenizer(tiny_base(), make_samples())
+    referred, _ = open_tokenizer(tmp_path / "reference", make_samples())
+    assert about == f"tokenizer {tiny_base().name}"
+    assert tokenize(TEXTS, referred).tokens.tolist() == tokenize(TEXTS, loaded).tokens.tolist()
+
+
+@pytest.mark.parametrize("name", ["missing", "missing.json", "org/model with spaces", "."])
+def test_a_name_without_a_tokenizer_is_one_line(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"^cannot load tokenizer '.*' \(.+\); give bpe, a tokenizer.json") as refused:
+        open_tokenizer(name, make_samples())
+    assert repr(name) in str(refused.value)
+    assert "\n" not in str(refused.value)
