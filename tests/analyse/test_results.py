@@ -45,7 +45,7 @@ def study(tmp_path, monkeypatch):
 def test_points_are_one_sorted_row_per_model(study):
     points = load_points(study)
     first = ["strategy", "family", "part", "granularity", "method", "dataset", "size", "level", "seed", "score"]
-    assert points.columns[:10].tolist() == first
+    assert points.columns.tolist() == [*first, "low", "high", "k"]
     assert points["strategy"].tolist() == ["longest"] * 2 + ["narrow"] * 2 + ["response-micro"] * 4
     ours = points[points["strategy"] == "response-micro"]
     assert ours["dataset"].tolist() == ["n10-d000-s0", "n10-d000-s1", "n10-d100-s0", "n10-d100-s1"]

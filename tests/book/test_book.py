@@ -136,14 +136,15 @@ def words(site: Path, name: str) -> str:
 
 def test_numbers_come_from_the_outputs(site):
     assert "1,234 samples" in words(site, "paper.html")
-    assert "0 50 % 100 % baseline baseline 0 4.25" in words(site, "stages/5_finetune.html").replace("0 % ", "0 ")
+    assert "no levels 0 % 50 % 100 % baseline baseline 0 4.25" in words(site, "stages/5_finetune.html")
+    assert "paper response-micro 1 4.25 4.25 4.25" in words(site, "stages/5_finetune.html")
     assert "response-micro 0 48.0 52.5 51.0" in words(site, "stages/7_judge.html")
     assert "response-micro 1 49.0 53.5 52.0" in words(site, "stages/7_judge.html")
     assert "rivals longest 1 49.0" in words(site, "stages/7_judge.html")
     assert "paper response-micro 1 3 to 5 30 to 50 % 5 to 7 0.50 to 0.70 40 to 60" in words(
         site, "stages/4_select.html"
     )
-    assert "longest longest 1 7.0 40.0" in words(site, "stages/4_baseline.html")
+    assert "longest longest 1 7.0 40.0" in words(site, "stages/4_rival.html")
     # One sample of three has no type; the others carry two and one.
     assert "narrow_band 2 2 1 1.5" in words(site, "stages/3_annotate.html")
     # 0.7 nats per byte are 1.01 bits.

@@ -23,7 +23,7 @@ def test_families_are_panels_and_one_without_any_r_is_none():
     apart = pd.concat([ours, rivals, ours.assign(family="bands", r=-ours["r"])])
     figure = plots.plot_correlations({"this run": apart, "the paper": ours})
     titles = [axes.get_title() for axes in panels(figure)]
-    assert titles == ["this run,\nbands", "this run,\npaper", "the paper"]
-    assert "-0.58" in [text.get_text() for text in panels(figure)[0].texts]
+    assert titles == ["this run,\npaper", "this run,\nbands", "the paper"]
+    assert "-0.58" in [text.get_text() for text in panels(figure)[1].texts]
     assert len(panels(plots.plot_correlations({"this run": pd.concat([ours, rivals])}))) == 1
     assert_text_inside(figure)

@@ -2,7 +2,7 @@
 
 import pandas as pd
 from macromicro.analyse import paper
-from macromicro.plots.series import list_families, style_strategies
+from macromicro.plots.series import list_strategies, style_strategies
 
 
 def strategies(*names, family="bands"):
@@ -26,4 +26,4 @@ def test_thirty_strategies_are_told_apart():
 
 def test_the_paper_comes_first():
     table = pd.concat([strategies("a", family="another"), paper.load_slopes(), strategies("z", family="zebra")])
-    assert list_families(table) == ["paper", "another", "zebra"]
+    assert list_strategies(table)["family"].drop_duplicates().tolist() == ["paper", "another", "zebra"]

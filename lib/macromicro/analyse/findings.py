@@ -72,8 +72,7 @@ def best_metrics(out: Layout, part: str, n: int = 3) -> Sequence[str]:
 
 def _own(table: pd.DataFrame) -> pd.DataFrame:
     """The rows of the paper's family, or where a study has none, of its first."""
-    families = sorted(table["family"].unique())
-    return table[table["family"] == (paper.FAMILY if paper.FAMILY in families else families[0])]
+    return table[table["family"] == paper.list_families(table)[0]]
 
 
 def _wide(table: pd.DataFrame, column: str) -> pd.DataFrame:

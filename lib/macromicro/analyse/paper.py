@@ -16,6 +16,11 @@ FAMILY = "paper"
 """Family of the paper's six strategies; those of a study are of the same name."""
 
 
+def list_families(table: pd.DataFrame) -> list[str]:
+    """The families of a table in the order in which they are shown: the paper's, then the others by name."""
+    return sorted(table["family"].unique(), key=lambda name: (name != FAMILY, name))
+
+
 def load_scores() -> pd.DataFrame:
     """Scores of figure 3: strategy, family, part, granularity, size, level (percent), score, marker_hidden.
 

@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from macromicro.analyse.paper import list_families
 from macromicro.analyse.stats import LABELS, SERIES
 
 
 def describe_slopes(slopes: pd.DataFrame, *, alpha: float = 0.05) -> str:
     """A Markdown paragraph per family on which slopes are distinguishable from zero after Holm's correction."""
-    families = slopes.groupby("family", sort=True)
-    return "\n\n".join(_describe_family(str(name), table, alpha) for name, table in families)
+    families = {name: slopes[slopes["family"] == name] for name in list_families(slopes)}
+    return "\n\n".join(_describe_family(name, table, alpha) for name, table in families.items())
 
 
 def _describe_family(family: str, slopes: pd.DataFrame, alpha: float) -> str:
@@ -42,7 +43,7 @@ def _in_words(row: dict) -> str:
 def show_slopes(slopes: pd.DataFrame) -> pd.DataFrame:
     """Slopes as text, a row per family, strategy and size; a missing one shows why."""
     rows = []
-    for row in slopes.sort_values(["family", *SERIES]).to_dict("records"):
+    for row in _ordered(slopes, SERIES).to_dict("records"):
         name = {"family": row["family"], "strategy": row["strategy"], "N": f"{row['size']:,}"}
         if row["note"]:
             rows.append(name | {"slope": "–", "interval": row["note"], "p": "–", "p (Holm)": "–"})
@@ -57,7 +58,7 @@ def show_rivals(points: pd.DataFrame) -> pd.DataFrame:
     """Scores of the models without levels as text, a row per family, strategy, size and seed."""
     rivals = points[points["level"].isna()]
     rows = []
-    for row in rivals.sort_values(["family", *SERIES, "seed"]).to_dict("records"):
+    for row in _ordered(rivals, [*SERIES, "seed"]).to_dict("records"):
         name = {"family": row["family"], "strategy": row["strategy"], "chosen by": row["method"]}
         scored = {"score": "–", "interval": "no score"}
         if not pd.isna(row["score"]):
@@ -76,7 +77,8 @@ def show_slopes_beside(slopes: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFr
 def show_correlations(correlations: pd.DataFrame, *, n_rows: int = 6) -> pd.DataFrame:
     """The `n_rows` metrics of each family that go most with the score, as text; then those without r and why."""
     shown = []
-    for _, table in correlations.groupby("family", sort=True):
+    for family in list_families(correlations):
+        table = correlations[correlations["family"] == family]
         ordered = table.dropna(subset=["r"]).sort_values("r", key=abs, ascending=False, kind="stable")
         shown += [ordered.head(n_rows), table[table["r"].isna()]]
     rows = []
@@ -88,3 +90,9 @@ def show_correlations(correlations: pd.DataFrame, *, n_rows: int = 6) -> pd.Data
             interval = f"{row['low']:+.2f} to {row['high']:+.2f}"
             rows.append(name | {"r": f"{row['r']:+.2f}", "interval": interval, "p": f"{row['p']:.2g}"})
     return pd.DataFrame(rows)
+
+
+def _ordered(table: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """The rows in the order of families, and of `columns` within each."""
+    place = table["family"].map({name: place for place, name in enumerate(list_families(table))})
+    return table.assign(place=place).sort_values(["place", *columns])

@@ -48,9 +48,14 @@ def _points(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
     if unknown:
         raise ValueError(f"{scored.name}: dataset {unknown[0]!r} of {strategy.name} is not in {selected.name}")
     grid = levels[["dataset", "size"]].assign(level=levels["level"].astype("Float64").astype(float), seed=seed)
-    own = scores[["dataset", *scores.columns.difference([*grid.columns], sort=False)]]
-    table = grid.merge(own, on="dataset", how="left", validate="1:1")
+    table = grid.merge(_beside(grid, scores), on="dataset", how="left", validate="1:1")
+    table = table.merge(_beside(table, levels), on="dataset", validate="1:1")
     about = {key: getattr(strategy, key) for key in ("family", "part", "granularity", "method")}
     for place, (name, value) in enumerate({"strategy": strategy.name, **about}.items()):
         table.insert(place, name, value)
     return table.astype({"granularity": object})
+
+
+def _beside(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:
+    """The columns of another table of datasets that `table` has not."""
+    return other[["dataset", *other.columns.difference(table.columns, sort=False)]]

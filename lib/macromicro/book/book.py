@@ -103,7 +103,8 @@ def stage_name(stage: str) -> str:
     >>> stage_name("0_base_model")
     'Base model'
     """
-    return stage.partition("_")[2].replace("_", " ").capitalize().replace("Finetune", "Fine-tune")
+    plain = stage.partition("_")[2].replace("_", " ").capitalize()
+    return {"Finetune": "Fine-tune", "Rival": "Baselines and rivals"}.get(plain, plain)
 
 
 def mathjax() -> Path:

@@ -124,7 +124,7 @@ def page_notebook(page: Page, *, stages: Collection[str] = ()) -> NotebookNode:
 def without_machine_paths(text: str) -> str:
     """The text without the folders above `outputs/` and other parts of a checkout, this one or another.
 
-    >>> without_machine_paths("saved /home/someone/clone/outputs/smoke/x.parquet, see https://a.org/b/outputs/c")
+    >>> without_machine_paths("saved /mnt/disk/clone/outputs/smoke/x.parquet, see https://a.org/b/outputs/c")
     'saved outputs/smoke/x.parquet, see https://a.org/b/outputs/c'
     """
     return MACHINE_FOLDER.sub("", text.replace(f"{find_root()}/", ""))

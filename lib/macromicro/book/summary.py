@@ -86,7 +86,7 @@ def baselines(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
         for one in pd.read_parquet(out.levels(strategy.name, seed)).sort_values("size").to_dict("records"):
             rows.append(
                 {
-                    **_named(strategy, _link(found, "4_baseline", strategy=strategy.name, seed=seed)),
+                    **_named(strategy, _link(found, "4_rival", strategy=strategy.name, seed=seed)),
                     "chosen by": strategy.method,
                     "N": f"{one['size']:,}",
                     "seed": seed,

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from macromicro.analyse.paper import list_families
 from macromicro.plots.names import literal
 
 WIDTH = 8.0  # inches
@@ -39,7 +40,7 @@ def _by_family(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables, those of several families apart, with the family below the title."""
     apart = {}
     for title, table in tables.items():
-        known = [str(name) for name, group in table.groupby("family", sort=True) if group["r"].notna().any()]
+        known = list_families(table[table["r"].notna()])
         if len(known) < 2:
             apart[title] = table[table["family"].isin(known)] if known else table
         else:

@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from macromicro.analyse.paper import list_families
 from macromicro.plots.names import literal
-from macromicro.plots.series import Style, list_families, list_strategies, style_strategies
+from macromicro.plots.series import Style, list_strategies, style_strategies
 
 WIDTH = 8.0  # inches: at 700 pixels, text of 10 points is 12 pixels high
 

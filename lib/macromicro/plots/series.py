@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from macromicro.analyse.paper import FAMILY
+from macromicro.analyse.paper import list_families
 from macromicro.plots.names import literal
 
 STYLES = {"macro": ("#0072B2", "o"), "meso": ("#009E73", "s"), "micro": ("#D55E00", "^")}
@@ -46,10 +46,5 @@ def style_strategies(table: pd.DataFrame) -> dict[str, Style]:
 def list_strategies(table: pd.DataFrame) -> pd.DataFrame:
     """The strategies of a table, each once: family, strategy, part, granularity, the paper's family first."""
     rows = table[["family", "strategy", "part", "granularity"]].drop_duplicates(["family", "strategy"])
-    later = rows["family"] != FAMILY
-    return rows.assign(later=later).sort_values(["later", "family", "strategy"]).drop(columns="later")
-
-
-def list_families(table: pd.DataFrame) -> list[str]:
-    """The families of a table in the order in which figures show them."""
-    return list(dict.fromkeys(list_strategies(table)["family"]))
+    place = rows["family"].map({name: place for place, name in enumerate(list_families(table))})
+    return rows.assign(place=place).sort_values(["place", "strategy"]).drop(columns="place")
