@@ -24,7 +24,7 @@ from macromicro.study.settings import Study
 
 PACKAGES = (
     *("macromicro", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "hdbscan", "numba", "torch", "transformers"),
-    *("tokenizers", "trl", "peft", "datasets", "sentence-transformers", "papermill", "snakemake"),
+    *("tokenizers", "peft", "datasets", "sentence-transformers", "papermill", "snakemake"),
 )
 
 
