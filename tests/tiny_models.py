@@ -10,7 +10,7 @@ from macromicro.models.basemodel import train_base_model
 
 FOLDER = tempfile.TemporaryDirectory()
 MODEL = {"vocab_size": 320, "hidden_size": 32, "n_layers": 2, "n_heads": 2, "context_length": 64}
-TRAINING = {"n_tokens": 8192, "batch_tokens": 512, "learning_rate": 5e-3}
+TRAINING = {"n_tokens": 8192, "batch_tokens": 512, "learning_rate": 2e-2}
 FINETUNING = {
     "method": "full",
     "n_epochs": 1,

@@ -13,10 +13,11 @@ def test_rates_warm_up_and_fall() -> None:
 
 
 @pytest.mark.parametrize(("gradient", "moved"), [(0.3, 0.3), (50.0, 1.0)])
-def test_an_update_cuts_the_gradient_over_all_groups_and_forgets_it(gradient: float, moved: float) -> None:
+def test_an_update_cuts_the_gradient_over_all_optimisers_and_forgets_it(gradient: float, moved: float) -> None:
     weights = [torch.nn.Parameter(torch.zeros(2)), torch.nn.Parameter(torch.zeros(2))]
     for weight in weights:
         weight.grad = torch.full((2,), gradient / 2)
-    update(torch.optim.SGD([{"params": [weights[0]]}, {"params": [weights[1]]}], lr=9.0), 0.5)
-    assert [weight.tolist() for weight in weights] == [pytest.approx([-0.5 * moved / 2] * 2, rel=1e-4)] * 2
+    update({torch.optim.SGD([weights[0]], lr=9.0): 0.5, torch.optim.SGD([weights[1]], lr=9.0): 2.0})
+    assert weights[0].tolist() == pytest.approx([-0.5 * moved / 2] * 2, rel=1e-4)
+    assert weights[1].tolist() == pytest.approx([-2.0 * moved / 2] * 2, rel=1e-4)
     assert all(weight.grad is None for weight in weights)

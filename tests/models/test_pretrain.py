@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from macromicro.models.basemodel import load_base_model
 from macromicro.models.chat import encode_samples
-from macromicro.models.pretrain import cut_into_blocks, pretrain, rate_shares
+from macromicro.models.pretrain import WITHIN_TEXTS, _loss, _optimizers, cut_into_blocks, pretrain
 from tiny_models import make_samples, tiny_base
 
 SETTINGS = {"context_length": 8, "n_tokens": 64, "batch_tokens": 16, "learning_rate": 1e-3}
@@ -41,12 +41,30 @@ def test_packed_texts_do_not_see_each_other() -> None:
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
 
 
-def test_rates_warm_up_and_fall() -> None:
-    shares = rate_shares(100)
-    assert shares[:5].tolist() == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
-    assert (np.diff(shares[5:]) < 0).all()
-    assert shares[-1] == pytest.approx(0.1, abs=0.01)
-    assert len(rate_shares(1)) == 1
+def test_loss_and_gradient_are_those_that_the_model_itself_gives() -> None:
+    model, tokenizer = load_base_model(tiny_base())
+    texts = encode_samples(make_samples(40, seed=4), tokenizer).tokens
+    offsets = np.cumsum([0, *map(len, texts)])
+    blocks = cut_into_blocks(np.concatenate(texts), offsets, np.arange(40), 64)
+    tokens, positions = torch.from_numpy(blocks)
+    labels = tokens.masked_fill(positions == 0, -100)
+    own = model(input_ids=tokens, position_ids=positions, labels=labels, use_cache=False).loss
+    own.backward()
+    expected = {name: weight.grad.clone() for name, weight in model.named_parameters()}
+    model.zero_grad()
+    model.set_attn_implementation(WITHIN_TEXTS)
+    loss = _loss(model, blocks)
+    loss.backward()
+    assert loss.item() == pytest.approx(own.item(), rel=1e-5)
+    for name, weight in model.named_parameters():
+        torch.testing.assert_close(weight.grad, expected[name], atol=1e-5, rtol=1e-3)
+
+
+def test_every_weight_is_moved_by_exactly_one_optimiser() -> None:
+    model, _ = load_base_model(tiny_base())
+    moved = [w for optimizer in _optimizers(model) for group in optimizer.param_groups for w in group["params"]]
+    assert {id(weight) for weight in moved} == {id(weight) for weight in model.parameters()}
+    assert len(moved) == len(list(model.parameters()))
 
 
 @pytest.mark.parametrize(

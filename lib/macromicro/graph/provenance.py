@@ -34,7 +34,7 @@ IN_GRAPH = "MACROMICRO_IN_GRAPH"
 
 PACKAGES = (
     *("macromicro", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "hdbscan", "numba", "torch", "transformers"),
-    *("tokenizers", "trl", "peft", "datasets", "sentence-transformers", "papermill", "snakemake"),
+    *("tokenizers", "peft", "datasets", "sentence-transformers", "papermill", "snakemake"),
 )
 
 

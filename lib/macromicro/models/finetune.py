@@ -180,7 +180,7 @@ def _descend(
         loss = _add_gradient(model, encoded, rows, batch_size=settings.batch_size, bf16=bf16)
         if not math.isfinite(loss):
             raise ValueError(f"the loss must be a number, but at step {step} of {name} it is {loss}")
-        update(optimizer, rates[step - 1])
+        update({optimizer: rates[step - 1]})
         n_seen += int(encoded.lengths[rows].sum())
         table.append((step, n_seen, loss))
     return pd.DataFrame(table, columns=["step", "tokens", "loss"])

@@ -1,6 +1,6 @@
 """What training from nothing and fine-tuning share: the learning rate over the steps, and one update of the weights."""
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -22,10 +22,15 @@ def rate_shares(n_steps: int, *, warmup_share: float, final_share: float) -> NDA
     return np.minimum((steps + 1) / n_warmup, 1) * cosine
 
 
-def update(optimizer: Any, learning_rate: float) -> None:
-    """Move the weights of `optimizer` by their gradient, cut to a norm of `MAX_GRADIENT_NORM`, and forget it."""
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate
-    torch.nn.utils.clip_grad_norm_([w for group in optimizer.param_groups for w in group["params"]], MAX_GRADIENT_NORM)
-    optimizer.step()
-    optimizer.zero_grad()
+def update(rates: Mapping[torch.optim.Optimizer, float]) -> None:
+    """Let every optimiser move its weights at its learning rate, and forget their gradients.
+
+    The gradient of all of them together is first cut to a norm of `MAX_GRADIENT_NORM`.
+    """
+    weights = [weight for optimizer in rates for group in optimizer.param_groups for weight in group["params"]]
+    torch.nn.utils.clip_grad_norm_(weights, MAX_GRADIENT_NORM)
+    for optimizer, rate in rates.items():
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+        optimizer.zero_grad()

@@ -1,7 +1,7 @@
 """Train a language model from nothing on texts that are already tokens.
 
 Texts are laid end to end and cut into blocks of the context length, so that no token is padding. Positions restart with
-every text; transformers then keeps the texts of a block apart.
+every text, and each text attends to itself alone.
 """
 
 from typing import Any
@@ -12,16 +12,26 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from tqdm import tqdm
+from transformers import AttentionInterface, AttentionMaskInterface
 
 from macromicro.models.chat import IGNORED
+from macromicro.models.muon import Muon
+from macromicro.models.optimise import rate_shares, update
 from macromicro.study.compute import use_bf16
 
 VALIDATION_SHARE = 0.02
 MAX_VALIDATION_TEXTS = 400
-N_VALIDATIONS = 10
+N_VALIDATIONS = 6
 WARMUP_SHARE = 0.05
-FINAL_SHARE = 0.1
+FINAL_SHARE = 0.02
 WEIGHT_DECAY = 0.1
+ADAM_SHARE = 0.2
+"""Learning rate of embedding and norms, as a share of that of the matrices."""
+CHUNKS = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=256)
+
+WITHIN_TEXTS = "within_texts"
+"""Name under which transformers finds `attend_within_texts`."""
+
 IntArray = NDArray[np.int64]
 
 
@@ -38,8 +48,8 @@ def pretrain(
     """Train `model` in place and return the loss table.
 
     Parameters: texts, token numbers of each; they are read once per epoch in a new order until `n_tokens` are seen.
-    batch_tokens, tokens per step. The learning rate warms up and falls as a cosine; AdamW, weights in float32, computed
-    in bfloat16 where the device has it.
+    batch_tokens, tokens per step. learning_rate, of the matrices, by Muon; embedding and norms take a fifth of it, by
+    AdamW. It warms up and falls as a cosine. Weights in float32, computed in bfloat16 where the device has it.
     Returns: one row per step: step, tokens, loss and validation_loss (nats per token; the latter measured on a few
     texts set aside and NaN at most steps), learning_rate.
     Raises ValueError if there are fewer than two texts or n_tokens does not fill one step.
@@ -54,7 +64,12 @@ def pretrain(
     validation = cut_into_blocks(flat, offsets, rows[:n_validation], context_length)
     order = _epochs(rows[n_validation:], np.diff(offsets), n_tokens, rng)
     training = cut_into_blocks(flat, offsets, order, context_length)[:, : n_tokens // context_length]
-    return _descend(model, training, validation, batch_tokens // context_length, learning_rate)
+    usual = model.config._attn_implementation
+    model.set_attn_implementation(WITHIN_TEXTS)
+    try:
+        return _descend(model, training, validation, batch_tokens // context_length, learning_rate)
+    finally:
+        model.set_attn_implementation(usual)
 
 
 def _flatten(tokens: list[list[int]]) -> tuple[IntArray, IntArray]:
@@ -89,52 +104,74 @@ def _descend(
 ) -> pd.DataFrame:
     """Train `model` in place on blocks of shape (2, n_blocks, context_length); the loss table."""
     n_steps = training.shape[1] // batch_size
-    decayed = [weight for weight in model.parameters() if weight.ndim > 1]
-    others = [weight for weight in model.parameters() if weight.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=learning_rate, betas=(0.9, 0.95), fused=True)
-    rates = learning_rate * rate_shares(n_steps)
+    muon, adam = _optimizers(model)
+    rates = learning_rate * rate_shares(n_steps, warmup_share=WARMUP_SHARE, final_share=FINAL_SHARE)
     checks = set(np.linspace(0, n_steps - 1, N_VALIDATIONS + 1).round().astype(int).tolist())
     rows = []
+    model.train()
     for step in tqdm(range(n_steps), desc="base model", unit="step"):
-        for group in optimizer.param_groups:
-            group["lr"] = rates[step]
-        model.train()
         loss = _loss(model, training[:, step * batch_size : (step + 1) * batch_size])
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        update({muon: rates[step], adam: rates[step] * ADAM_SHARE})
         checked = _validation_loss(model, validation, batch_size) if step in checks else np.nan
         n_seen = (step + 1) * batch_size * training.shape[2]
         rows.append((step + 1, n_seen, loss.item(), checked, rates[step]))
     return pd.DataFrame(rows, columns=["step", "tokens", "loss", "validation_loss", "learning_rate"])
 
 
-def rate_shares(n_steps: int) -> NDArray[np.float64]:
-    """Share of the learning rate at each step: linear warm-up, then a cosine down to `FINAL_SHARE`."""
-    n_warmup = max(1, round(WARMUP_SHARE * n_steps))
-    steps = np.arange(n_steps)
-    progress = np.clip((steps - n_warmup) / max(1, n_steps - n_warmup), 0, 1)
-    cosine = FINAL_SHARE + (1 - FINAL_SHARE) * (1 + np.cos(np.pi * progress)) / 2
-    return np.minimum((steps + 1) / n_warmup, 1) * cosine
+def _optimizers(model: Any) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+    """Muon for the matrices between embedding and output, AdamW for the embedding and the norms."""
+    embedding = model.get_input_embeddings().weight
+    matrices = [weight for weight in model.parameters() if weight.ndim > 1 and weight is not embedding]
+    norms = [weight for weight in model.parameters() if weight.ndim <= 1]
+    groups = [{"params": [embedding], "weight_decay": WEIGHT_DECAY}, {"params": norms, "weight_decay": 0.0}]
+    return (
+        Muon(matrices, learning_rate=0.0, weight_decay=WEIGHT_DECAY),
+        torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.95), fused=True),
+    )
 
 
-def _loss(model: Any, blocks: IntArray) -> Any:
+def _loss(model: Any, blocks: IntArray) -> torch.Tensor:
     """Mean loss (nats per token) of blocks of shape (2, n_blocks, context_length).
 
-    No token is predicted from the text before its own.
+    No token is predicted from the text before its own. It is the loss that the model itself gives, without ever holding
+    the scores of all tokens, or those of attention between texts.
     """
-    tokens, positions = torch.from_numpy(blocks).to(model.device)
-    labels = tokens.masked_fill(positions == 0, IGNORED)
+    starts = blocks[1] == 0
+    starts[:, 0] = True
+    lengths = np.diff(np.append(np.flatnonzero(starts), starts.size)).tolist()
+    row = torch.from_numpy(blocks.reshape(2, 1, -1)).to(model.device)
     with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=use_bf16()):
-        return model(input_ids=tokens, position_ids=positions, labels=labels, use_cache=False).loss
+        decoder = model.get_decoder()
+        hidden = decoder(input_ids=row[0], position_ids=row[1], use_cache=False, text_lengths=lengths).last_hidden_state
+    weight = model.get_output_embeddings().weight
+    labels = np.where(starts, IGNORED, blocks[0]).ravel()[1:]
+    targets = torch.from_numpy(labels).to(model.device)
+    hidden = hidden[0, :-1].to(weight.dtype)
+    return torch.nn.functional.linear_cross_entropy(hidden, weight, targets, options=CHUNKS)
+
+
+def attend_within_texts(
+    module: Any, query: Any, key: Any, value: Any, mask: None, *, scaling: float, text_lengths: list[int], **_: Any
+) -> tuple[torch.Tensor, None]:
+    """Causal attention of each text of a row to itself, with the signature that transformers asks for.
+
+    Parameters: query, key and value, shape (1, n_heads, n_tokens, head_size); text_lengths, tokens of each text.
+    A mask over the whole row gives the same; texts are short, and most of it would be masked.
+    """
+    attend = torch.nn.functional.scaled_dot_product_attention
+    texts = zip(*(states.split(text_lengths, dim=2) for states in (query, key, value)), strict=True)
+    found = [attend(q, k, v, is_causal=True, scale=scaling) for q, k, v in texts]
+    return torch.cat(found, dim=2).transpose(1, 2), None
+
+
+AttentionInterface.register(WITHIN_TEXTS, attend_within_texts)
+AttentionMaskInterface.register(WITHIN_TEXTS, lambda *_, **__: None)
 
 
 def _validation_loss(model: Any, blocks: IntArray, batch_size: int) -> float:
     """Loss (nats per token) of the blocks, each with the same weight."""
-    model.eval()
     n_blocks = blocks.shape[1]
-    with torch.inference_mode():
+    with torch.no_grad():
         batches = [blocks[:, start : start + batch_size] for start in range(0, n_blocks, batch_size)]
         return sum(_loss(model, batch).item() * batch.shape[1] for batch in batches) / n_blocks

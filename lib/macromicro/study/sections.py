@@ -35,9 +35,9 @@ class BaseModelParams(Section):
     n_layers: Positive = 4
     n_heads: Positive = 4
     context_length: Positive = 512
-    n_tokens: Positive = 1_500_000
-    batch_tokens: Positive = 4096
-    learning_rate: Rate = 2.0e-3
+    n_tokens: Positive = 600_000
+    batch_tokens: Positive = 1024
+    learning_rate: Rate = 4.0e-2
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "BaseModelParams":
