@@ -23,7 +23,7 @@ def test_what_each_annotator_left_out():
     tags = count_steps(found)
     assert (tags["tags, frequency floor"], tags["tags, stems"]) == ("3 to 3", "3 to 2")
     assert list(tags.values())[:4] == list(count_replies(replies).values()) == [4, 3, 2, 1]
-    shown = list_drops(Annotation("meso", found, pd.DataFrame()))
+    shown = list_drops(Annotation("meso", found, "embeddings", pd.DataFrame))
     assert shown["n_texts"].tolist()[:4] == [4, 3, 2, 1]
     assert shown["n_tags_out"].tolist()[4:] == [step["n_tags_out"] for step in found.report["steps"]]
     assert count_steps(types_with()) == {}
