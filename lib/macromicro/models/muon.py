@@ -26,7 +26,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(matrices, {"lr": learning_rate, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Move all matrices once."""
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[torch.Tensor]] = {}
@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
                 for matrix, direction in zip(matrices, directions, strict=True):
                     matrix.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-rate)
 
-    def _averaged(self, matrix: torch.Tensor) -> torch.Tensor:
+    def _averaged(self, matrix: Any) -> torch.Tensor:
         """The gradient with its momentum."""
         state = self.state[matrix]
         if not state:

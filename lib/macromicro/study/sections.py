@@ -37,7 +37,7 @@ class BaseModelParams(Section):
     context_length: Positive = 512
     n_tokens: Positive = 600_000
     batch_tokens: Positive = 1024
-    learning_rate: Rate = 4.0e-2
+    learning_rate: Rate = 3.0e-2
 
     @model_validator(mode="after")
     def _heads_divide(self) -> "BaseModelParams":
