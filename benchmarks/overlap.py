@@ -2,9 +2,10 @@
 
 python benchmarks/overlap.py [CORPUS.parquet] [EVAL.parquet] [--case prompts]
 
-Each case runs in a process of its own with one thread. Samples are instruction and response together, prompts the column
-`prompt` of the evaluation file. Peers: datasketch and rensa (`pip install --no-deps datasketch==2.0.0 rensa==0.5.0`) with
-128 permutations for a Jaccard similarity of 0.7. What they count are candidates, some of which are less alike.
+Each case runs in a process of its own with one thread. Samples are instruction and response together, prompts the
+column `prompt` of the evaluation file. Peers: datasketch and rensa (`pip install --no-deps datasketch==2.0.0
+rensa==0.5.0`) with 128 permutations for a Jaccard similarity of 0.7. What they count are candidates, some of which are
+less alike.
 """
 
 import argparse

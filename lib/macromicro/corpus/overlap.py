@@ -72,11 +72,14 @@ def near_duplicates(texts: pd.Series, *, n: int = 5, threshold: float = 0.7) -> 
     a, _ = _rank(shingles, shingles)
     sizes = np.diff(a.indptr)
     place = np.arange(len(a.indices)) - np.repeat(a.indptr[:-1], sizes)
-    rare = place < np.repeat(_n_rarest(sizes, threshold), sizes)
+    alike = shingles.first_alike
+    n_rarest = np.where(alike == np.arange(len(alike)), _n_rarest(sizes, threshold), 0)  # copies are in a group already
+    rare = place < np.repeat(n_rarest, sizes)
     offsets = np.r_[0, np.cumsum(rare)][a.indptr]
     rarest = csr_array((a.data[rare], a.indices[rare], offsets), shape=a.shape)
     postings = rarest.tocsc()
-    first = _group(a.indices, a.indptr, rarest.indices, rarest.indptr, postings.indices, postings.indptr, threshold)
+    found = (rarest.indices, rarest.indptr, postings.indices, postings.indptr)
+    first = _group(alike, a.indices, a.indptr, *found, threshold)
     grouped = np.flatnonzero(np.bincount(first, minlength=len(first))[first] > 1)
     grouped = grouped[np.lexsort((grouped, first[grouped]))]
     return pd.DataFrame({"id": texts.index[grouped], "group": texts.index[first[grouped]]})
@@ -168,6 +171,7 @@ def _n_common(a: IntArray, b: IntArray) -> int:
 
 @numba.njit(cache=True)
 def _group(
+    alike: IntArray,
     columns: IntArray,
     offsets: IntArray,
     rare: IntArray,
@@ -176,9 +180,12 @@ def _group(
     starts: IntArray,
     threshold: float,
 ) -> IntArray:
-    """The first row of the group of each row; rows of at least `threshold` Jaccard similarity are in one group."""
+    """The first row of the group of each row; rows of at least `threshold` Jaccard similarity are in one group.
+
+    Groups begin as `alike`, the first row that each is equal to. Rows are looked up by their columns in `rare`.
+    """
     n_rows = len(offsets) - 1
-    parent = np.arange(n_rows)
+    parent = alike.copy()
     met = np.full(n_rows, -1)
     for row in range(n_rows):
         a = columns[offsets[row] : offsets[row + 1]]

@@ -1,4 +1,7 @@
-"""The word n-grams of texts as sets of numbers."""
+"""The word n-grams of texts as sets of numbers.
+
+The numbers are hashes: of ten million different n-grams, two have the same one with a probability of 3 in a million.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +18,6 @@ IntArray = NDArray[np.int64]
 KeyArray = NDArray[np.uint64]
 
 NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
-MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,16 +39,19 @@ class Shingles:
         return np.diff(self.offsets)
 
     @property
-    def rows(self) -> IntArray:
-        """The text of each key, shape (n_shingles,)."""
-        return np.repeat(np.arange(len(self.sizes)), self.sizes)
+    def first_alike(self) -> IntArray:
+        """The first text with the same n-grams as each text, shape (n_texts,)."""
+        sums = np.add.reduceat(_mix(self.keys), self.offsets[:-1]) if len(self.keys) else self.keys
+        _, first, group = np.unique(sums, return_index=True, return_inverse=True)
+        return first[group]
 
 
 def shingle(texts: Iterable[str], *, n: int) -> Shingles:
     """The word `n`-grams of every text, as hashes of 64 bits.
 
     Words are runs of letters, digits and underscores of the text in NFKC and lower case. A text of fewer than `n` words
-    has one shingle, the whole of it with white space collapsed, so that it shares it with its equals only.
+    has one shingle, the whole of it with white space collapsed, so that it shares it with its equals only; in scripts
+    without spaces between words most texts are of that kind.
     Raises ValueError if `n` is below 1 or a text is not a str.
     """
     if n < 1:
@@ -68,7 +73,7 @@ def _shingle_batch(texts: list[str], n: int) -> tuple[KeyArray, IntArray]:
     rows = np.repeat(np.arange(len(texts)), n_words)
     keys = hashes[: max(len(hashes) - n + 1, 0)].copy()
     for place in range(1, n):
-        keys = mix(keys) + hashes[place : place + len(keys)]
+        keys = _mix(keys) + hashes[place : place + len(keys)]
     whole = rows[: len(keys)] == rows[n - 1 :]
     short = np.flatnonzero(n_words < n)
     bare = pc.binary_join(pc.ascii_split_whitespace(pc.utf8_trim_whitespace(forms.take(pa.array(short)))), " ")
@@ -89,8 +94,8 @@ def _hash(texts: pa.Array) -> KeyArray:
     return pd.util.hash_array(texts.to_numpy(zero_copy_only=False), categorize=False)
 
 
-def mix(keys: KeyArray) -> KeyArray:
+def _mix(keys: KeyArray) -> KeyArray:
     """Every bit of a key spread over all of it (the finaliser of splitmix64)."""
     keys = (keys ^ (keys >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     keys = (keys ^ (keys >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (keys ^ (keys >> np.uint64(31))) * MIX
+    return keys ^ (keys >> np.uint64(31))
