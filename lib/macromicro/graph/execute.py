@@ -19,7 +19,8 @@ from typing import Any
 import yaml
 
 from macromicro.graph.cells import Cell, list_cells
-from macromicro.graph.freshness import Digests, why_not_done
+from macromicro.graph.differences import compare_outputs
+from macromicro.graph.freshness import Digests, relative, why_not_done
 from macromicro.graph.provenance import IN_GRAPH, start
 from macromicro.study import params
 from macromicro.study.dependencies import closest, coordinates_of, notebook_path
@@ -77,16 +78,25 @@ def _attempt(cell: Cell, preset: str, log: Path, target: Path) -> Failure | None
     return failure
 
 
-def _papermill(stage: str, parameters: Mapping[str, Any], target: Path) -> Failure | None:
-    """Execute a notebook into `target`; what failed, None if nothing did."""
+def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown: bool = False) -> Failure | None:
+    """Execute a notebook into `target`; what failed, None if nothing did.
+
+    Parameters: shown, to a person, who gets a progress bar in place of all that the cells print.
+    """
     import papermill
 
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
+    if not shown:
+        logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
     target.parent.mkdir(parents=True, exist_ok=True)
     n_kills = count_memory_kills()
     try:
         papermill.execute_notebook(
-            notebook_path(stage), target, dict(parameters), kernel_name="python3", progress_bar=False, log_output=True
+            notebook_path(stage),
+            target,
+            dict(parameters),
+            kernel_name="python3",
+            progress_bar=shown,
+            log_output=not shown,
         )
     except Exception as error:  # whatever it was, the person shall read it in one line
         text = f"{type(error).__name__}: {error}"
@@ -107,14 +117,18 @@ def execute_by_hand(stage: str, *, preset: str, changes: Mapping[str, Any], give
             raise ValueError(f"{stage} has no parameter {name!r}; the nearest is {closest(name, known)!r}")
     study = params.load(preset, changes=changes)
     parameters = {name: value for name, value in _defaults(stage).items() if name not in ("preset", "changes")}
-    out = start(stage, preset=preset, changes=changes, **{**parameters, **given}).out
+    run = start(stage, preset=preset, changes=changes, **{**parameters, **given})
+    out = run.out
     target = out.root / f"{stage}.ipynb"
     os.environ |= {**ENVIRONMENT, "MACROMICRO_TRY": out.root.name}
     all_given = {"preset": preset, "changes": dict(changes), **parameters, **given}
-    failure = _papermill(stage, all_given, target)
+    failure = _papermill(stage, all_given, target, shown=True)
     if failure is not None:
         raise RuntimeError(f"{failure.cause} (the notebook with its traceback: {_shown(target)})")
-    _show(target, study.study)
+    print(f"executed notebook: {_shown(target)}\noutputs:           {_shown(out.root)}/")
+    names = [relative(path, study.out.root) for path in run.cell.outputs]
+    for name, words in compare_outputs(study.out.root, out.root, names).items():
+        print(f"{name}: {words}")
     return target
 
 
@@ -127,18 +141,6 @@ def _defaults(stage: str) -> dict[str, Any]:
     assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
     pairs = [(target.id, node.value) for node in assigned for target in node.targets if isinstance(target, ast.Name)]
     return {name: ast.literal_eval(value) for name, value in pairs}
-
-
-def _show(target: Path, study: str) -> None:
-    """Say where the executed notebook and its outputs lie; what it changed is the last table it shows."""
-    import nbformat
-
-    print(f"executed notebook: {_shown(target)}\noutputs:           {_shown(target.parent)}/")
-    last = [cell for cell in nbformat.read(target, as_version=4).cells if cell.cell_type == "code"][-1]
-    for output in last.outputs:
-        for line in output.get("data", {}).get("text/plain", "").splitlines():
-            if line.startswith("changed in "):
-                print(line)
 
 
 def _shown(path: Path) -> str:
