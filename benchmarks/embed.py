@@ -21,7 +21,7 @@ from macromicro.annotate.embed_models import load_encoder
 from macromicro.annotate.topics import annotate_topics
 from macromicro.measure.embedding_diversity import novelsum, vendi_score
 from macromicro.measure.metrics import embedding_distance
-from macromicro.study.settings import EmbedParams, TopicsParams
+from macromicro.study.sections import EmbedParams, TopicsParams
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_mutual_info_score

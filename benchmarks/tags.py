@@ -20,7 +20,7 @@ from macromicro.annotate.embed import embed_texts
 from macromicro.annotate.tag_normalisation import normalise_tags
 from macromicro.annotate.tags import collect_tags, tag_offline
 from macromicro.annotate.types import TypeMatrix
-from macromicro.study.settings import EmbedParams, TagsParams
+from macromicro.study.sections import EmbedParams, TagsParams
 from numpy.typing import NDArray
 from tqdm import tqdm
 

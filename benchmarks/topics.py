@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from macromicro.annotate.embed import embed_texts
 from macromicro.annotate.reduce import reduce
 from macromicro.annotate.topics import annotate_topics
-from macromicro.study.settings import EmbedParams, TopicsParams
+from macromicro.study.sections import EmbedParams, TopicsParams
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_mutual_info_score
 

@@ -144,15 +144,23 @@ def distil() -> "StaticModel":
 
 
 def _load_static(cache: Path | None) -> "StaticModel":
-    """The static model of a cache, distilled into it where it is not there yet."""
+    """The static model of a cache, distilled into it where it is not there yet.
+
+    A folder named `embeddings` that the cache lies in keeps one for all that lies in it.
+    """
     if cache is None:
         return distil()
     from importlib.metadata import version
 
-    folder = cache / f"static-model-{version('model2vec')}"
+    shelf = next((folder for folder in (cache, *cache.parents) if folder.name == "embeddings"), cache)
+    folder = shelf / f"static-model-{version('model2vec')}"
     if not folder.is_dir():
-        with write_aside(folder) as aside:
-            distil().save_pretrained(aside)
+        try:
+            with write_aside(folder) as aside:
+                distil().save_pretrained(aside)
+        except OSError:
+            if not folder.is_dir():  # else another process was faster
+                raise
     from model2vec import StaticModel
 
     return StaticModel.from_pretrained(folder, force_download=False)
