@@ -48,8 +48,9 @@ def rank_correlation(
 
     The interval covers seeds and prompts, as that of the slope (`mean_over_seeds` of Fisher's z; the covariance that
     prompts give two seeds by the bootstrap). Means of so bounded a number are skewed: at three and five seeds it held
-    the expected value in 89 to 97 percent of simulated studies where 95 are promised. With one seed it is that of Bonett and Wright 2000 for the levels of
-    this seed; it is missing below four levels, and all are missing where a seed has one level or equal scores.
+    the expected value in 89 to 97 percent of simulated studies where 95 are promised. With one seed it is that of
+    Bonett and Wright 2000 for the levels of this seed; it is missing below four levels, and all are missing where a
+    seed has one level or equal scores.
     """
     if any(len(at) < 2 or np.ptp(scores) == 0 for at, scores in zip(series.levels, series.scores(), strict=True)):
         return np.nan, np.nan, np.nan
