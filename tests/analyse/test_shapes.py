@@ -98,7 +98,7 @@ def test_with_prompts_only_the_width_is_that_of_the_largest_of_normal_errors():
 def test_with_seeds_only_the_width_is_that_of_dunnett():
     """Six groups of eight against a control of eight in scipy; here eight seeds, a baseline shared by six levels."""
     rng, halves, expected = np.random.default_rng(0), [], []
-    for _ in range(12):
+    for _ in range(6):
         groups = rng.normal(0, 1, (7, 8))
         ends = dunnett(*groups[1:], control=groups[0], random_state=rng).confidence_interval(0.95)
         expected.append(np.mean(ends.high - ends.low) / 2)
@@ -107,6 +107,22 @@ def test_with_seeds_only_the_width_is_that_of_dunnett():
         table = compare_levels(series[series["level"] < 100], value="margin")
         halves.append((table["high"] - table["low"]).mean() / 2)
     assert np.mean(halves) == pytest.approx(np.mean(expected), rel=0.12)
+
+
+def test_levels_that_some_seeds_lack_have_wider_intervals():
+    verdicts = verdicts_of(study())
+    same = verdicts["level"].isin([0, 16]) & (verdicts["seed"] == 1)
+    table = compare_levels(verdicts.assign(digest=verdicts["dataset"].mask(same, "equal"))).set_index("level")
+    assert table["n_seeds"].tolist() == [3, 2, 3, 3, 3, 3, 3]
+    width = table["high"] - table["low"]
+    assert width[16] > width[0]
+    assert width[33] == pytest.approx(width[0])
+
+
+def test_models_that_tie_throughout_differ_by_nothing():
+    for world in (PLAIN, World(n_seeds=1)):
+        table = compare_levels(verdicts_of(0 * study(world)))
+        assert (table[["difference", "low", "high"]] == 0).all(axis=None)
 
 
 def saturating(level, rise, scale):

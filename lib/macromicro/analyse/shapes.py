@@ -132,20 +132,22 @@ def pooled_error(places: pd.DataFrame, n_seeds: int) -> tuple[Estimate, float]:
     seeds, levels = places["seed"].to_numpy(), places["level"].to_numpy()
     pair = seeds[:, None] != seeds if n_seeds > 1 else np.ones_like(covariance, dtype=bool)
     alike = levels[:, None] == levels
-    shared = max(float(covariance[pair & alike].mean()), 0.0)
-    shared_two = float(covariance[pair & ~alike].mean()) if (pair & ~alike).any() else shared
-    if n_seeds == 1:
-        return Estimate(0.0, 0.0, np.inf, shared), min(max(shared_two / shared, 0.0), 1.0)
-    wide = places.pivot_table(index="seed", columns="level", values="difference")
-    between = wide.cov(min_periods=2).to_numpy()
-    n_levels = len(between)
-    own = float(np.nanmean(np.diag(between))) / n_seeds
-    apart = between[~np.eye(n_levels, dtype=bool)]
-    own_two = float(np.nanmean(apart)) / n_seeds if n_levels > 1 else own
-    of_seeds = min(max(own_two / own, 0.0), 1.0) if own > 0 else 0.0
-    df = (n_seeds - 1) * n_levels / (1 + (n_levels - 1) * of_seeds**2)
-    correlation = (own * of_seeds + max(shared_two, 0.0)) / (own + shared)
-    return Estimate(0.0, own, df, shared), min(max(correlation, 0.0), 1.0)
+    shared, shared_two = _mean_above_zero(covariance[pair & alike]), _mean_above_zero(covariance[pair & ~alike])
+    own, own_two, df = 0.0, 0.0, np.inf
+    if n_seeds > 1:
+        wide = places.pivot_table(index="seed", columns="level", values="difference")
+        between = wide.cov(min_periods=2).to_numpy() / n_seeds
+        one = np.eye(len(between), dtype=bool)
+        own, own_two = _mean_above_zero(between[one]), _mean_above_zero(between[~one])
+        df = (n_seeds - 1) * len(one) / (1 + (len(one) - 1) * min(own_two / own, 1.0) ** 2) if own > 0 else np.inf
+    whole = own + shared
+    return Estimate(0.0, own, df, shared), min((own_two + shared_two) / whole, 1.0) if whole > 0 else 0.0
+
+
+def _mean_above_zero(values: FloatArray) -> float:
+    """Mean of the values that are known, zero if it is below zero or nothing is known."""
+    known = values[~np.isnan(values)]
+    return max(float(known.mean()), 0.0) if len(known) else 0.0
 
 
 def _largest_error(
