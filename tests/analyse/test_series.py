@@ -51,6 +51,10 @@ def test_equal_content_of_two_seeds_is_two_points():
     assert only(VERDICTS.assign(digest=VERDICTS["level"])).remarks == ()
 
 
+def test_a_dataset_without_a_digest_is_one_of_its_own():
+    assert [len(at) for at in only(VERDICTS.assign(digest=None)).levels] == [7, 7]
+
+
 def test_a_prompt_without_a_value_is_left_out_for_all_and_counted():
     lost = VERDICTS.assign(
         points=VERDICTS["points"].mask((VERDICTS["prompt_id"] == "p003") & (VERDICTS["level"] == 50))
@@ -72,6 +76,10 @@ def test_what_is_no_series_is_refused():
         only(VERDICTS.head(0))
     with pytest.raises(ValueError, match="no prompt has a value for every model of response-micro at size 500"):
         only(VERDICTS.assign(points=np.nan))
+    with pytest.raises(
+        ValueError, match="a series needs levels, but n500-d033-s0 of response-micro"
+    ):
+        only(VERDICTS.assign(level=VERDICTS["level"].replace(33, np.nan)))
     two = VERDICTS.assign(level=VERDICTS["level"].replace(16, 0))
     with pytest.raises(ValueError, match="n500-d016-s0 of response-micro at size 500 is a second one"):
         only(two)

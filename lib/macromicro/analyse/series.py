@@ -58,10 +58,11 @@ def split_series(verdicts: pd.DataFrame, value: str) -> Iterator[tuple[dict, Ser
 
     Parameters: verdicts, columns strategy, dataset, size, level, seed, prompt_id and `value` (points or margin), a row
     per dataset and prompt. With a column digest, datasets of one seed that share it are one point: their values are
-    averaged, at the lowest or highest level if they hold it, else at the mean of their levels.
+    averaged, at the lowest or highest level if they hold it, else at the mean of their levels. A dataset without a
+    digest is one of its own.
     A prompt on which some model of the series has no value is left out for all of them.
-    Raises ValueError if a column or all rows are missing, a verdict repeats, or the models did not answer the same
-    prompts.
+    Raises ValueError if a column, a level or all rows are missing, a verdict repeats, or the models did not answer the
+    same prompts.
     """
     needed = [*SERIES, "dataset", "level", "seed", "prompt_id", value]
     lost = [name for name in needed if name not in verdicts]
@@ -76,6 +77,8 @@ def _series(group: pd.DataFrame, value: str, where: str) -> Series:
     models = group.drop_duplicates("dataset").sort_values(["seed", "level", "dataset"]).set_index("dataset")
     if group.duplicated(["dataset", "prompt_id"]).any():
         raise ValueError(f"there must be one verdict per dataset and prompt, but some of {where} repeat")
+    if models["level"].isna().any():
+        raise ValueError(f"a series needs levels, but {models.index[models['level'].isna()][0]} of {where} has none")
     if models.duplicated(["seed", "level"]).any():
         twice = models[models.duplicated(["seed", "level"])].index[0]
         raise ValueError(f"there must be one dataset per seed and level, but {twice} of {where} is a second one")
@@ -99,7 +102,8 @@ def _series(group: pd.DataFrame, value: str, where: str) -> Series:
 
 def _merge_same(models: pd.DataFrame, matrix: FloatArray, ends: tuple) -> tuple[FloatArray, FloatArray, list[str]]:
     """Levels and values of one seed with datasets of equal content as one point, and what was merged."""
-    digests = models["digest"] if "digest" in models else pd.Series(range(len(models)), index=models.index)
+    own = models.index.to_series()
+    digests = models["digest"].where(models["digest"].notna(), own) if "digest" in models else own
     places, values, remarks = [], [], []
     for _, rows in pd.Series(range(len(models))).groupby(digests.to_numpy(), sort=False):
         levels = models["level"].to_numpy(float)[rows]

@@ -182,7 +182,6 @@ def fit_curve(series: Series) -> dict[str, object]:
     nothing: dict[str, object] = {"curve": "", "aicc_gain": np.nan, "rise": np.nan, "half_level": np.nan}
     if n < 6 or np.ptp(scores) == 0:
         return nothing
-
     scale = _best_scale(levels, scores)
     slope, left = _regress(1 - np.exp(-levels / scale), scores)
     gain = _aicc(_regress(levels, scores)[1], n, 3) - _aicc(left, n, 4)
