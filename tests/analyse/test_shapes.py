@@ -146,6 +146,14 @@ def test_a_curve_that_levels_off_is_found_and_equals_scipy():
     assert found["aicc_gain"] == pytest.approx(gain, rel=1e-3)
 
 
+def test_a_seed_that_lacks_a_level_and_lies_apart_does_not_bend_the_curve():
+    scores = 50 + saturating(LEVELS, 8, 20) + np.random.default_rng(1).normal(0, 0.1, 7)
+    whole, apart = exact(scores), exact(scores + 30)
+    both = Series((*whole.levels, LEVELS[1:]), (*whole.values, apart.values[0][1:]))
+    assert fit_curve(both)["curve"] == "saturating"
+    assert fit_curve(both)["rise"] == pytest.approx(fit_curve(whole)["rise"])
+
+
 def test_a_line_stays_a_line():
     curves = [
         fit_curve(series_of(points))["curve"] for points in points_of(simulate(PLAIN, 50, np.random.default_rng(0))[0])

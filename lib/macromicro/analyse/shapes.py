@@ -171,14 +171,12 @@ def fit_curve(series: Series) -> dict[str, object]:
     """Whether a curve that levels off, a + b (1 - exp(-level / c)), fits clearly better than a line.
 
     Returns curve, aicc_gain, rise, half_level as in `describe_shapes`. Both are fitted by least squares to the mean
-    over seeds at each level after taking each seed's own mean away, so that seeds that share prompts do not count as
-    independent points. The criterion is AICc, made for as few points as these; leaving levels out would at both ends
-    judge by extrapolation, where the two differ most. Below six different levels AICc of the curve is not defined.
+    over seeds at each level, so that seeds that share prompts do not count as independent points. The criterion is
+    AICc, made for as few points as these; leaving levels out would at both ends judge by extrapolation, where the two
+    differ most. Below six different levels AICc of the curve is not defined.
     """
-    centred = [scores - scores.mean() for scores in series.scores()]
-    pairs = pd.DataFrame({"level": np.concatenate(series.levels), "score": np.concatenate(centred)})
-    means = pairs.groupby("level")["score"].mean()
-    levels, scores, n = means.index.to_numpy(float), means.to_numpy(), len(means)
+    levels, scores = _level_means(series)
+    n = len(levels)
     nothing: dict[str, object] = {"curve": "", "aicc_gain": np.nan, "rise": np.nan, "half_level": np.nan}
     if n < 6 or np.ptp(scores) == 0:
         return nothing
@@ -189,6 +187,15 @@ def fit_curve(series: Series) -> dict[str, object]:
         return nothing | {"curve": "line", "aicc_gain": gain}
     top = 1 - np.exp(-100 / scale)
     return {"curve": "saturating", "aicc_gain": gain, "rise": slope * top, "half_level": -scale * np.log(1 - top / 2)}
+
+
+def _level_means(series: Series) -> tuple[FloatArray, FloatArray]:
+    """Levels and their mean scores where every seed has an intercept of its own, though some seeds lack some levels."""
+    at, scores = np.concatenate(series.levels), np.concatenate(series.scores())
+    levels, columns = np.unique(at, return_inverse=True)
+    seeds = np.repeat(np.arange(series.n_seeds), [len(own) for own in series.levels])
+    design = np.column_stack([np.eye(len(levels))[columns], np.eye(series.n_seeds)[seeds][:, 1:]])
+    return levels, np.linalg.lstsq(design, scores, rcond=None)[0][: len(levels)]
 
 
 def _best_scale(levels: FloatArray, scores: FloatArray) -> float:
