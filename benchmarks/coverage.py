@@ -5,8 +5,8 @@ python benchmarks/coverage.py [--studies 2000] [--levels 400]
 Studies are drawn as in tests/analyse/simulated_studies.py: seven levels, a true slope of about 10 points from 0 to 100
 percent. `pooled` is `stats.fit_slopes`, ordinary least squares on the scores of all seeds. With one seed the truth is
 the slope of that seed, else that of the population of seeds. `levels` is the share of studies in which the intervals of
-all seven levels hold at once. The standard error of a share of 2,000 studies is half a point. The last table is for
-planning: medians over 500 studies of `smallest_slope`.
+all seven levels hold at once. The standard error of a share of 2,000 studies is half a point. Two more tables: for
+planning, medians over 500 studies of `smallest_slope`; and intervals of the correlation of a metric with the score.
 """
 
 import argparse
@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from macromicro.analyse.metric_correlations import correlate_clusters
 from macromicro.analyse.shapes import level_intervals
 from macromicro.analyse.slopes import estimate_slopes, fit_slope
-from macromicro.analyse.stats import fit_slopes
+from macromicro.analyse.stats import correlate, fit_slopes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from analyse import simulated_studies as simulated
@@ -38,7 +39,7 @@ BATCH = 100
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=2000)
-    parser.add_argument("--levels", type=int, default=400, help="studies for the intervals of all levels")
+    parser.add_argument("--levels", type=int, default=400, help="studies for levels and for correlations")
     asked = parser.parse_args()
     print("| situation | seeds | coverage | pooled | width | pooled | power | pooled | levels |")
     print("|:--|--:|--:|--:|--:|--:|--:|--:|--:|")
@@ -51,6 +52,7 @@ def main() -> None:
             cells.append("–" if n_seeds == 1 else f"{100 * level_coverage(world, asked.levels, rng):.1f} %")
             print(f"| {name} | {n_seeds} | {' | '.join(cells)} |", flush=True)
     show_smallest()
+    show_correlations(asked.levels)
     verdicts = simulated.verdicts_of(simulated.simulate(replace(PLAIN, n_seeds=5), 1, np.random.default_rng(0))[0][0])
     start = time.perf_counter()
     estimate_slopes(verdicts)
@@ -65,6 +67,24 @@ def show_smallest() -> None:
         slopes = [fit_slope(simulated.series_of(study)) for study in simulated.points_of(margins)]
         seen = [np.median([slope.smallest_seen(alpha=0.05 / n, power=0.8) for slope in slopes]) for n in (1, 6, 18)]
         print(f"| {n_seeds} | {' | '.join(f'{slope:.1f}' for slope in seen)} |")
+
+
+def show_correlations(n_studies: int) -> None:
+    """Coverage and width of intervals of a metric's r over strategies and seeds, beside Fisher's of all datasets."""
+    print("\n| strategies | seeds | coverage | Fisher | width | Fisher |\n|--:|--:|--:|--:|--:|--:|")
+    for n_strategies, n_seeds in ((6, 3), (6, 5), (12, 3)):
+        drawn = [simulated.simulate_metrics(10_000 + i, n_strategies, n_seeds) for i in range(10 * n_studies)]
+        pairs = np.array([[points["score"], metrics["IE"]] for points, metrics in drawn])
+        truth = np.corrcoef(pairs[:, 0].ravel(), pairs[:, 1].ravel())[0, 1]
+        rows = []
+        for points, metrics in drawn[:n_studies]:
+            ours = correlate_clusters(points, metrics.drop(columns="BL"), n_bootstrap=300)
+            fisher = correlate(points, metrics.drop(columns=["BL", "SL"]))
+            rows.append([table[["low", "high"]].iloc[0].to_list() for table in (ours, fisher)])
+        low, high = np.moveaxis(np.array(rows), 2, 0)
+        covered, width = 100 * ((low <= truth) & (truth <= high)).mean(axis=0), (high - low).mean(axis=0)
+        cells = [*(f"{share:.1f} %" for share in covered), *(f"{points:.2f}" for points in width)]
+        print(f"| {n_strategies} | {n_seeds} | {' | '.join(cells)} |", flush=True)
 
 
 def judge(world: simulated.World, rng: np.random.Generator) -> np.ndarray:

@@ -81,3 +81,24 @@ def verdicts_of(margins: np.ndarray, *, strategy: str = "response-micro", size: 
     table = pd.DataFrame({"seed": s, "level": level, "prompt_id": [f"p{i:03}" for i in p]})
     table["dataset"] = [f"n{size}-d{at:03.0f}-s{seed}" for at, seed in zip(level, s, strict=True)]
     return table.assign(strategy=strategy, size=size, points=points_of(margins).ravel(), margin=margins.ravel())
+
+
+def simulate_metrics(
+    seed: int, n_strategies: int = 6, n_seeds: int = 3, n_levels: int = 7
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores and metrics: strategies have paths of their own, seeds a baseline; the score follows IE."""
+    rng = np.random.default_rng(seed)
+    shape = (n_strategies, n_seeds, n_levels)
+    level = np.linspace(-1, 1, n_levels)
+    path = rng.normal(0, 0.5, (n_strategies, 1, 1)) + rng.normal(1, 0.4, (n_strategies, 1, 1)) * level
+    metric = path + rng.normal(0, 0.1, shape)
+    score = metric * rng.normal(0.6, 0.3, (n_strategies, 1, 1)) + rng.normal(0, 0.6, shape)
+    score = score + rng.normal(0, 0.5, (n_strategies, 1, 1)) + rng.normal(0, 0.5, (1, n_seeds, 1))
+    strategy, of_seed, at = (axis.ravel() for axis in np.indices(shape))
+    names = {
+        "strategy": [f"s{i}" for i in strategy],
+        "dataset": [f"d{i}-{j}" for i, j in zip(of_seed, at, strict=True)],
+    }
+    points = pd.DataFrame({**names, "seed": of_seed, "score": 50 + 5 * score.ravel()})
+    metrics = pd.DataFrame({**names, "part": "response", "IE": metric.ravel()})
+    return points, metrics.assign(SL=100 + 10 * metric.ravel() + rng.normal(0, 5, len(metrics)), BL=1.0)

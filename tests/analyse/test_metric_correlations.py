@@ -4,28 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from analyse.simulated_studies import simulate_metrics as study
 from macromicro.analyse.metric_correlations import correlate_clusters
 from macromicro.analyse.stats import correlate
 from scipy.stats import pearsonr
-
-
-def study(seed, n_strategies=6, n_seeds=3, n_levels=7):
-    """Scores and metrics: strategies have paths of their own, seeds a baseline; the score follows IE."""
-    rng = np.random.default_rng(seed)
-    shape = (n_strategies, n_seeds, n_levels)
-    level = np.linspace(-1, 1, n_levels)
-    path = rng.normal(0, 0.5, (n_strategies, 1, 1)) + rng.normal(1, 0.4, (n_strategies, 1, 1)) * level
-    metric = path + rng.normal(0, 0.1, shape)
-    score = metric * rng.normal(0.6, 0.3, (n_strategies, 1, 1)) + rng.normal(0, 0.6, shape)
-    score = score + rng.normal(0, 0.5, (n_strategies, 1, 1)) + rng.normal(0, 0.5, (1, n_seeds, 1))
-    strategy, of_seed, at = (axis.ravel() for axis in np.indices(shape))
-    names = {
-        "strategy": [f"s{i}" for i in strategy],
-        "dataset": [f"d{i}-{j}" for i, j in zip(of_seed, at, strict=True)],
-    }
-    points = pd.DataFrame({**names, "seed": of_seed, "score": 50 + 5 * score.ravel()})
-    metrics = pd.DataFrame({**names, "part": "response", "IE": metric.ravel()})
-    return points, metrics.assign(SL=100 + 10 * metric.ravel() + rng.normal(0, 5, len(metrics)), BL=1.0)
 
 
 def test_r_is_that_of_the_plain_table_and_the_interval_another():

@@ -76,9 +76,7 @@ def test_what_is_no_series_is_refused():
         only(VERDICTS.head(0))
     with pytest.raises(ValueError, match="no prompt has a value for every model of response-micro at size 500"):
         only(VERDICTS.assign(points=np.nan))
-    with pytest.raises(
-        ValueError, match="a series needs levels, but n500-d033-s0 of response-micro"
-    ):
+    with pytest.raises(ValueError, match="a series needs levels, but n500-d033-s0 of response-micro"):
         only(VERDICTS.assign(level=VERDICTS["level"].replace(33, np.nan)))
     two = VERDICTS.assign(level=VERDICTS["level"].replace(16, 0))
     with pytest.raises(ValueError, match="n500-d016-s0 of response-micro at size 500 is a second one"):
