@@ -195,7 +195,8 @@ def _level_means(series: Series) -> tuple[FloatArray, FloatArray]:
     levels, columns = np.unique(at, return_inverse=True)
     seeds = np.repeat(np.arange(series.n_seeds), [len(own) for own in series.levels])
     design = np.column_stack([np.eye(len(levels))[columns], np.eye(series.n_seeds)[seeds][:, 1:]])
-    return levels, np.linalg.lstsq(design, scores, rcond=None)[0][: len(levels)]
+    effects: FloatArray = np.linalg.lstsq(design, scores, rcond=None)[0].astype(float)
+    return levels, effects[: len(levels)]
 
 
 def _best_scale(levels: FloatArray, scores: FloatArray) -> float:
