@@ -16,18 +16,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from macromicro.graph.cells import Cell, list_cells, makers
-from macromicro.graph.differences import compare_outputs
 from macromicro.graph.freshness import Digests, fingerprint, read_manifest, relative, why_not_done
 from macromicro.study import params
 from macromicro.study.dependencies import closest
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IN_GRAPH = "MACROMICRO_IN_GRAPH"
 """Environment variable that is set where the graph runs a notebook: only then does it write to the study's folder."""
@@ -73,11 +73,15 @@ class Run:
         since = self.marks[-2] if len(self.marks) > 1 else self.started
         self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds)
 
-    def finish(self) -> pd.DataFrame:
+    def finish(self) -> "pd.DataFrame":
         """Write the manifest and return its main facts, one row per fact; by hand, what differs from the study as well.
 
         Raises FileNotFoundError if an output is not there.
         """
+        import pandas as pd
+
+        from macromicro.graph.differences import compare_outputs
+
         manifest = self._write_manifest(self.cell, time.time() - self.started)
         names = list(manifest["outputs"])
         facts = {
