@@ -67,15 +67,10 @@ def load_corpus(
     prompt is left.
     """
     files = [_in_root(str(path))] if source == "file" else []
-    report: dict[str, Any] = {"source": source, "name": files[0].name if files else path or ""}
-    if source == "pydocs":
-        read, report["pydocs"] = _pydocs_samples(packages)
-    elif source == "hub":
-        read = load_hub_samples(str(path), revision=revision, split=split, columns=columns)
-    else:
-        read = read_samples(files[0], columns=columns)
-    report |= {"n_read": len(read), "conversations": count_conversations(read), "evaluation": {"file": ""}}
-    given = None
+    read, report = _read(
+        source, files[0] if files else path, revision=revision, split=split, columns=columns, packages=packages
+    )
+    given, report["evaluation"] = None, {"file": ""}
     if eval_file:
         files.append(files[0].parent / eval_file)
         given, report["evaluation"] = read_candidates(files[1], max_chars=max_chars)
@@ -90,9 +85,7 @@ def load_corpus(
     report["split"] = {name: len(part) for name, part in parts.items()}
     report["by_source"] = _by_source(read, samples, parts)
     candidates = parts["prompts"] if given is None else given
-    if not len(parts["samples"]) or not len(candidates):
-        found = f"{len(parts['samples'])} samples and {len(candidates)} prompts, but one of each is needed"
-        raise ValueError(f"corpus of {len(samples)} usable samples is too small: it gives {found} ({shares})")
+    _check_size(len(samples), len(parts["samples"]), len(candidates), shares)
     chosen = choose_prompts(candidates, parts, n_eval=n_eval, max_overlap=max_overlap)
     report |= chosen.report
     return Corpus(parts["samples"], parts["held_out"], chosen.used, chosen.left_out, report, tuple(files))
@@ -102,6 +95,26 @@ def save_report(report: Mapping[str, Any], path: str | Path) -> None:
     """Write a report as JSON with sorted keys."""
     with write_aside(path) as aside:
         aside.write_text(json.dumps(report, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _read(
+    source: str,
+    path: str | Path | None,
+    *,
+    revision: str | None,
+    split: str,
+    columns: Mapping[str, str],
+    packages: Sequence[str],
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """All samples of the source, and a report of what was read."""
+    report: dict[str, Any] = {"source": source, "name": path.name if isinstance(path, Path) else path or ""}
+    if source == "pydocs":
+        read, report["pydocs"] = _pydocs_samples(packages)
+    elif source == "hub":
+        read = load_hub_samples(str(path), revision=revision, split=split, columns=columns)
+    else:
+        read = read_samples(str(path), columns=columns)
+    return read, {**report, "n_read": len(read), "conversations": count_conversations(read)}
 
 
 def _pydocs_samples(packages: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -128,6 +141,14 @@ def _split(samples: pd.DataFrame, shares: Mapping[str, float], limit: int | None
     parts = {"samples": ours[used], "over_limit": ours[~used]}
     parts |= {role: samples[roles == role] for role in ("held_out", "prompts")}
     return {name: part.sort_values("id", ignore_index=True) for name, part in parts.items()}
+
+
+def _check_size(n_usable: int, n_samples: int, n_prompts: int, shares: Mapping[str, float]) -> None:
+    """Raise ValueError if there are no samples or no prompts."""
+    if not n_samples or not n_prompts:
+        asked = ", ".join(f"{name}={share}" for name, share in shares.items())
+        found = f"{n_samples} samples and {n_prompts} prompts, but one of each is needed"
+        raise ValueError(f"corpus of {n_usable} usable samples is too small: it gives {found} ({asked})")
 
 
 def _by_source(read: pd.DataFrame, kept: pd.DataFrame, parts: Mapping[str, pd.DataFrame]) -> dict[Any, Any]:
