@@ -182,11 +182,10 @@ def _check_inputs(study: Study, cell: Cell, made_by: Mapping[Path, Cell], digest
 
 
 def portable(study: Study) -> Study:
-    """The study with an absolute corpus file cut to its name: what others may see holds no machine paths."""
-    path = Path(study.corpus.path or "")
-    if not path.is_absolute():
-        return study
-    return study.model_copy(update={"corpus": study.corpus.model_copy(update={"path": path.name})})
+    """The study with absolute corpus files cut to their names: what others may see holds no machine paths."""
+    given = {"path": study.corpus.path, "eval_file": study.corpus.eval_file}
+    cut = {name: Path(path).name for name, path in given.items() if path and Path(path).is_absolute()}
+    return study.model_copy(update={"corpus": study.corpus.model_copy(update=cut)})
 
 
 def package_versions() -> dict[str, str]:
