@@ -14,6 +14,7 @@ from macromicro.models.chat import (
     decode_answers,
     encode_prompts,
     encode_samples,
+    end_tokens,
     truncate,
 )
 from macromicro.models.plain_text import control_tokens, encode_plain
@@ -152,16 +153,27 @@ def test_a_template_that_asks_for_the_date_writes_the_same_one_every_day() -> No
 def test_an_answer_is_all_that_was_written_but_its_end() -> None:
     tokenizer = load_tokenizer(tiny_base())
     user, end = tokenizer.convert_tokens_to_ids(["<|user|>", "<|end|>"])
-    text = encode_samples(one("a", "<|end|> or  <|user|> ."), tokenizer)
-    written = text.tokens[0][text.prompt_lengths[0] :]
-    answers = [written, [*written[:-1], user, *written], [end, end], [end], []]
-    assert decode_answers(answers, tokenizer) == [
-        "<|end|> or  <|user|> .",
-        "<|end|> or  <|user|> .<|user|><|end|> or  <|user|> .",
-        "<|end|>",
-        "",
-        "",
-    ]
+    encoded = encode_samples(one("a", "<|end|> or  <|user|> ."), tokenizer)
+    written = encoded.tokens[0][encoded.prompt_lengths[0] :]
+    answers = [written, [*written[:-1], user, *written], [*written, user], [end], []]
+    text = "<|end|> or  <|user|> ."
+    assert decode_answers(answers, tokenizer, ends=[end]) == [text, f"{text}<|user|>{text}", text, "", ""]
+    assert decode_answers(answers, tokenizer, ends=[end, user]) == [text, text, text, "", ""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("byte_level", ["<|end|>"]),
+        ("alpaca", ["<|end|>"]),
+        ("chatml", ["<|end|>", "<|im_end|>"]),
+        ("sentencepiece_bpe", ["</s>"]),
+        ("unigram", ["</s>"]),
+    ],
+)
+def test_an_answer_ends_where_the_template_ends_a_response(kind: str, names: list[str]) -> None:
+    tokenizer = KINDS[kind]()
+    assert tokenizer.convert_ids_to_tokens(end_tokens(tokenizer)) == names
 
 
 def test_a_tokenizer_that_tidies_spaces_leaves_answers_as_they_are() -> None:
@@ -169,7 +181,7 @@ def test_a_tokenizer_that_tidies_spaces_leaves_answers_as_they_are() -> None:
     tokenizer.clean_up_tokenization_spaces = True
     [tokens] = encode_plain(["the dog . s"], tokenizer)
     assert tokenizer.decode(tokens) == "the dog. s"
-    assert decode_answers([tokens], tokenizer) == ["the dog . s"]
+    assert decode_answers([tokens], tokenizer, ends=[]) == ["the dog . s"]
 
 
 def test_samples_come_sorted_by_id() -> None:

@@ -9,17 +9,19 @@ token of the prompt, they are those of the rest by itself, without the space tha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from macromicro.models.plain_text import PlainTokenizer
+from macromicro.models.plain_text import PlainTokenizer, control_tokens
 
 SAMPLE_COLUMNS = ("id", "instruction", "response")
 IGNORED = -100
 """Label of a token that does not count in the loss (the convention of torch and transformers)."""
+A_RESPONSE = "Some response."
 
 TINY_CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -105,10 +107,27 @@ def encode_prompts(prompts: pd.DataFrame, tokenizer: Any) -> list[list[int]]:
     return plain.encode(plain.render(chats, add_generation_prompt=True))
 
 
-def decode_answers(answers: Sequence[Sequence[int]], tokenizer: Any) -> list[str]:
-    """The text of each answer, without the end token that it may end with; all else that a model wrote is there."""
-    end = tokenizer.eos_token_id
-    texts = [list(answer[:-1] if len(answer) and answer[-1] == end else answer) for answer in answers]
+def end_tokens(tokenizer: Any) -> list[int]:
+    """The tokens that end an answer: the end token, and the control token that the template writes after a response.
+
+    Chat templates often close a turn with a token of their own, after which a model was never taught to go on.
+    """
+    plain = PlainTokenizer(tokenizer, [A_RESPONSE])
+    turns = [{"role": "user", "content": "-"}, {"role": "assistant", "content": A_RESPONSE}]
+    [whole] = plain.render([turns], add_generation_prompt=False)
+    [after] = plain.encode_on([whole.rpartition(A_RESPONSE)[2]])
+    known = set(control_tokens(tokenizer).values()) - {tokenizer.unk_token_id}
+    closing = [number for number in after if number in known]
+    return list(dict.fromkeys([tokenizer.eos_token_id, *closing[:1]]))
+
+
+def decode_answers(answers: Sequence[Sequence[int]], tokenizer: Any, *, ends: Sequence[int]) -> list[str]:
+    """The text of each answer up to the first of the tokens `ends`; whatever else a model wrote is there.
+
+    A control token that the model wrote amid its answer shows by its name, and spaces stay as they are (but the first,
+    which some tokenizers take for their own).
+    """
+    texts = [[*takewhile(lambda token: token not in ends, answer)] for answer in answers]
     return tokenizer.batch_decode(texts, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
