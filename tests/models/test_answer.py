@@ -112,13 +112,19 @@ def test_an_answer_ends_with_the_first_end_token(base: tuple, monkeypatch: pytes
     assert table[["answer", "n_answer_tokens"]].to_numpy().tolist() == [["", 1]]
 
 
-def test_a_control_token_amid_an_answer_shows(base: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_control_token_amid_an_answer_shows_unless_it_ends_a_turn(
+    base: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, tokenizer = base
     user, end, *text = tokenizer.convert_tokens_to_ids(["<|user|>", "<|end|>", "<", "|", "a"])
     generated = torch.tensor([[*text, user, *text, end, end]])
     monkeypatch.setattr(type(model), "generate", lambda self, input_ids, **_: torch.cat([input_ids, generated], 1))
     table = answer_prompts(model, tokenizer, PROMPTS.head(1), seed=0, settings=asking())
     assert table[["answer", "n_answer_tokens"]].to_numpy().tolist() == [["<|a<|user|><|a", 8]]
+    closing = load_tokenizer(tiny_base())
+    closing.chat_template = tokenizer.chat_template.replace("<|end|>", "<|user|>")
+    table = answer_prompts(model, closing, PROMPTS.head(1), seed=0, settings=asking())
+    assert table[["answer", "n_answer_tokens"]].to_numpy().tolist() == [["<|a", 4]]
 
 
 def test_an_answer_ends_where_a_template_of_its_own_ends_a_turn(tmp_path: Path) -> None:

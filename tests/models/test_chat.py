@@ -20,6 +20,7 @@ from macromicro.models.chat import (
 from macromicro.models.plain_text import control_tokens, encode_plain
 from tiny_models import make_samples, tiny_base
 from tiny_tokenizers import HOSTILE, KINDS, alpaca, byte_level
+from tokenizers import pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "corpus.parquet"
@@ -120,6 +121,29 @@ def test_a_response_that_would_join_the_prompt_is_encoded_by_itself() -> None:
     chat = [{"role": "user", "content": "Where is it?"}, {"role": "assistant", "content": "the dog"}]
     whole = tokenizer.apply_chat_template(chat, return_dict=False)
     assert whole[start - 1] == tokenizer.convert_tokens_to_ids("▁the▁")
+
+
+def test_bytes_too_get_no_space_before_a_response() -> None:
+    tokenizer = with_template("alpaca", "spaced")
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
+    encoded = encode_samples(one("Where is it?", "\n dog"), tokenizer)
+    start = int(encoded.prompt_lengths[0])
+    assert tokenizer.convert_ids_to_tokens(encoded.tokens[0][start - 1 :]) == ["Ġ", "Ċ", "Ġdog", "<|end|>"]
+    encoded = encode_samples(one("Where is it?", "the dog"), tokenizer)
+    assert tokenizer.convert_ids_to_tokens(encoded.tokens[0][start - 1 :]) == ["Ġ", "the", "Ġdog", "<|end|>"]
+
+
+@pytest.mark.parametrize("kind", ["alpaca", "sentencepiece_bpe", "metaspace_bpe", "unigram"])
+def test_a_response_after_a_control_token_has_the_tokens_of_the_whole_conversation(kind: str) -> None:
+    tokenizer = copy.deepcopy(KINDS[kind]())
+    tokenizer.chat_template = (
+        "{{ bos_token }}{% for message in messages %}{{ message.content + eos_token }}{% endfor %}"
+    )
+    encoded = encode_samples(make_samples(20, seed=5), tokenizer)
+    for row, (instruction, response) in enumerate(make_samples(20, seed=5)[["instruction", "response"]].to_numpy()):
+        chat = [{"role": "user", "content": instruction}, {"role": "assistant", "content": response}]
+        assert encoded.tokens[row] == tokenizer.apply_chat_template(chat, return_dict=False)
+        assert encoded.tokens[row][encoded.prompt_lengths[row] - 1] == tokenizer.eos_token_id
 
 
 @pytest.mark.skipif(not REAL.is_file(), reason="the 117K corpus is not beside this checkout")

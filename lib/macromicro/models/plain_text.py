@@ -73,7 +73,6 @@ class PlainTokenizer:
         starts = sorted({name[0] for name in self._control})
         begin, end, *marks = _unused(texts, 2 + len(starts))
         self._marks = dict(zip(starts, marks, strict=True))
-        self._unmarked = str.maketrans({mark: start for start, mark in self._marks.items()})
         self._aliases = {name: f"{begin}{number}{end}" for name, number in self._control.items()}
         self._unknown = tokenizer.unk_token_id
         longest = sorted(map(re.escape, self._control), key=len, reverse=True)
@@ -103,7 +102,7 @@ class PlainTokenizer:
 
     def encode_on(self, rendered: Sequence[str]) -> list[list[int]]:
         """As `encode`, of what goes on a text: without the space that some tokenizers put before every text."""
-        return self._encode(rendered, self._backend_within)
+        return self._encode(rendered, self._backend_within) if rendered else []
 
     @cached_property
     def _backend_within(self) -> Any:
@@ -114,18 +113,23 @@ class PlainTokenizer:
         open_ended = {name: _without_space(parts[name]) for name in ("normalizer", "pre_tokenizer")}
         return Tokenizer.from_str(json.dumps({**parts, **open_ended}))
 
+    def _unshield(self, text: str) -> str:
+        """The text with the marks taken off."""
+        for start, mark in self._marks.items():
+            text = text.replace(mark, start)
+        return text
+
     def _encode(self, rendered: Sequence[str], backend: Any) -> list[list[int]]:
         """Token numbers of rendered texts, by one of the copies of the tokenizer."""
         written = [self._names.findall(text) for text in rendered]
         texts = [self._names.sub(lambda found: self._aliases[found[0]], text) for text in rendered]
-        unmarked = [text.translate(self._unmarked) for text in texts]
-        encodings = backend.encode_batch_fast(unmarked, add_special_tokens=False)
+        encodings = backend.encode_batch_fast([*map(self._unshield, texts)], add_special_tokens=False)
         tokens: list[list[int]] = [encoding.ids for encoding in encodings]
         known = set(self._control.values()) - {self._unknown}
         for text, names, numbers in zip(rendered, written, tokens, strict=True):
             asked = [self._control[name] for name in names if self._control[name] in known]
             if asked != [number for number in numbers if number in known]:
-                shown = text.translate(self._unmarked)[:80]
+                shown = self._unshield(text)[:80]
                 raise ValueError(f"the tokenizer takes text for control tokens: {shown!r}")
         return tokens
 
