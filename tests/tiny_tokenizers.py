@@ -19,7 +19,18 @@ CHATML_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-HOSTILE = ["<|end|>", "<|user|>", "<s>", "</s>", "<unk>", "<|im_start|>", "<|im_end|>", "<|pad|>", "<|endoftext|>"]
+HOSTILE = [
+    "<|end|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<s>",
+    "</s>",
+    "<unk>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|pad|>",
+    "<|endoftext|>",
+]
 
 
 def texts():

@@ -111,10 +111,13 @@ def end_tokens(tokenizer: Any) -> list[int]:
     """The tokens that end an answer: the end token, and the control token that the template writes after a response.
 
     Chat templates often close a turn with a token of their own, after which a model was never taught to go on.
+    Raises ValueError if the template changes or leaves out the response.
     """
     plain = PlainTokenizer(tokenizer, [A_RESPONSE])
     turns = [{"role": "user", "content": "-"}, {"role": "assistant", "content": A_RESPONSE}]
     [whole] = plain.render([turns], add_generation_prompt=False)
+    if A_RESPONSE not in whole:
+        raise ValueError(f"the chat template must write a response as it is, but of {A_RESPONSE!r} it makes {whole!r}")
     [after] = plain.encode_on([whole.rpartition(A_RESPONSE)[2]])
     known = set(control_tokens(tokenizer).values()) - {tokenizer.unk_token_id}
     closing = [number for number in after if number in known]
