@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=10)
     asked = parser.parse_args()
     table = pd.read_parquet(asked.corpus, columns=["id", asked.column]).sort_values("id", ignore_index=True)
-    tokens = tokenize(table[asked.column].tolist(), None, unit="word")
+    tokens = tokenize(table[asked.column].tolist(), None, unit="bare-word")
     print("| tokens | 1-NR | MTLD | HD-D |\n|--:|--:|--:|--:|")
     for size in SIZES:
         draws = pd.DataFrame([measure_all(prefix(tokens, size, seed)) for seed in range(asked.draws)])

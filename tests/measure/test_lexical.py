@@ -22,7 +22,7 @@ def tokenized(texts):
 
 
 def words(text):
-    return tokenize([text], None, unit="word")
+    return tokenize([text], None, unit="bare-word")
 
 
 def mtld_in_one_order(flat, threshold=0.72):
@@ -120,7 +120,7 @@ def test_agrees_with_the_package_lexicalrichness():
 @pytest.mark.skipif(not REAL.is_file(), reason="the 117K corpus is not beside this checkout")
 def test_length_hardly_matters_where_it_halves_the_share_of_distinct_tokens():
     responses = pq.read_table(REAL, columns=["response"])["response"].slice(0, 4000).to_pylist()
-    few, many = (tokenize(responses[:n], None, unit="word") for n in (400, 4000))
+    few, many = (tokenize(responses[:n], None, unit="bare-word") for n in (400, 4000))
     ratio = [len(np.unique(part.tokens)) / len(part.tokens) for part in (few, many)]
     assert ratio[1] < 0.5 * ratio[0]
     assert mtld(many) == pytest.approx(mtld(few), rel=0.08)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 
 from macromicro.annotate.tokens import tokenize
 from macromicro.annotate.types import TypeMatrix
-from macromicro.select.rivals import Rival, choose_rows
+from macromicro.select.rivals import choose_rows
 from macromicro.select.select import count_types, draw_baseline, evenness, select_datasets
-from macromicro.study.sections import Part
+from macromicro.study.sections import Method, Part
 
-Method = Literal["even"] | Rival
 Embed = Callable[[pd.Series], NDArray[np.float32]]
 
 
