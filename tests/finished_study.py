@@ -61,7 +61,7 @@ STRATEGIES = {
     "narrow_band": {"granularity": "micro", "family": "bands", "tokens": {"low": 9}},
     "longest": {"method": "longest", "family": "rivals"},
 }
-N_PROMPTS = 200  # that were judged; six more were held out
+N_PROMPTS = 200  # that were judged; six more were asked
 SHARES = {0: (0.48, 0.525, 0.51), 1: (0.49, 0.535, 0.525)}  # of prompts won at each level, by seed
 BATCH_SECONDS, MODEL_SECONDS, OTHER_SECONDS = 1.0, 10.0, 12.4
 

@@ -201,7 +201,7 @@ def test_the_introduction_says_what_was_found(site):
 def test_every_verdict_is_on_the_page_beside_the_paper(site):
     text = words(site, "paper.html")
     assert all(sentence in text for sentence in findings.load_decisions(Layout(site.parent))["sentence"])
-    assert "200 judged, of 206 held out" in text
+    assert "200 judged, of 206 that were asked" in text
 
 
 def test_a_study_of_rivals_alone_has_a_book_without_slopes(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ import json
 import pytest
 from fake_study import finish, write_preset
 from macromicro.graph import provenance
+from macromicro.graph.cells import list_cells
 from macromicro.graph.provenance import IN_GRAPH, start
 from macromicro.study import params
 
@@ -27,10 +28,13 @@ def test_the_manifest_says_what_was_run(finished, folder, monkeypatch):
     assert "response-micro.npz" in shown.loc["outputs"].item()
 
 
-def test_an_absolute_corpus_path_is_cut_to_its_name(finished):
-    corpus = finished.corpus.model_copy(update={"path": "/home/someone/my.jsonl"})
-    theirs = finished.model_copy(update={"corpus": corpus})
-    assert provenance.portable(theirs).corpus.path == "my.jsonl"
+def test_absolute_corpus_paths_are_cut_to_their_names(finished):
+    paths = {"source": "file", "path": "/home/someone/my.jsonl", "eval_file": "/home/someone/eval.jsonl"}
+    theirs = finished.model_copy(update={"corpus": finished.corpus.model_copy(update=paths)})
+    shared = provenance.portable(theirs).corpus
+    assert (shared.path, shared.eval_file) == ("my.jsonl", "eval.jsonl")
+    settings = next(cell.settings for cell in list_cells(theirs).values() if cell.stage == "1_corpus")
+    assert "/home" not in json.dumps(settings)
     assert provenance.portable(finished) == finished
 
 

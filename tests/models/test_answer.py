@@ -112,6 +112,35 @@ def test_an_answer_ends_with_the_first_end_token(base: tuple, monkeypatch: pytes
     assert table[["answer", "n_answer_tokens"]].to_numpy().tolist() == [["", 1]]
 
 
+def test_a_control_token_amid_an_answer_shows_unless_it_ends_a_turn(
+    base: tuple, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, tokenizer = base
+    user, end, *text = tokenizer.convert_tokens_to_ids(["<|user|>", "<|end|>", "<", "|", "a"])
+    generated = torch.tensor([[*text, user, *text, end, end]])
+    monkeypatch.setattr(type(model), "generate", lambda self, input_ids, **_: torch.cat([input_ids, generated], 1))
+    table = answer_prompts(model, tokenizer, PROMPTS.head(1), seed=0, settings=asking())
+    assert table[["answer", "n_answer_tokens"]].to_numpy().tolist() == [["<|a<|user|><|a", 8]]
+    closing = load_tokenizer(tiny_base())
+    closing.chat_template = tokenizer.chat_template.replace("<|end|>", "<|user|>")
+    table = answer_prompts(model, closing, PROMPTS.head(1), seed=0, settings=asking())
+    assert table[["answer", "n_answer_tokens"]].to_numpy().tolist() == [["<|a", 4]]
+
+
+def test_an_answer_ends_where_a_template_of_its_own_ends_a_turn(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(tiny_base())
+    tokenizer.chat_template = tokenizer.chat_template.replace("<|end|>", "<|user|>")
+    shutil.copytree(tiny_base(), tmp_path / "base")
+    tokenizer.save_pretrained(tmp_path / "base")
+    samples = PROMPTS.assign(response="no")
+    tune = {**FINETUNING, "n_epochs": 40, "learning_rate": 1e-2}
+    train(samples, base=tmp_path / "base", path=tmp_path / "model", seed=0, **tune)
+    models = {"tuned": tmp_path / "model"}
+    [(_, table)] = answer_models(models, samples, base=tmp_path / "base", seed=0, settings=asking())
+    assert table["answer"].tolist() == ["no"] * len(samples)
+    assert (table["n_answer_tokens"] < 6).all()
+
+
 def test_each_model_is_answered_in_a_table_of_its_own() -> None:
     models: dict[str, Path] = {"n2-d100-s0": tiny_base(), "n2-d000-s0": tiny_base()}
     tables = dict(answer_models(models, PROMPTS, base=tiny_base(), seed=0, settings=asking(batch_size=8)))

@@ -8,6 +8,7 @@ from macromicro.study.layout import find_root
 
 NOT_SETTINGS = {"out", "strategy", "strategies", "baselines", "datasets", "name", "baseline", "study"}
 WITH_RIVAL = {"strategies": {"long": {"method": "longest", "family": "rivals"}}}
+WITH_LLM = {"tags.tagger": "llm", "tag_llm.model": "some"}
 NOTEBOOKS = sorted((find_root() / "notebooks").glob("*.ipynb"))
 
 
@@ -48,22 +49,22 @@ def test_sections_are_those_that_the_notebook_reads(tmp_path):
 
 def test_coordinates_are_the_assigned_names(tmp_path):
     path = notebook(tmp_path / "n.ipynb", 'preset = "smoke"\npart = "response"', "other = 1", tags=[0])
-    assert dependencies.coordinates_of(path) == ["preset", "part"]
+    assert dependencies.parameters_of(path) == {"preset": "smoke", "part": "response"}
 
 
 @pytest.mark.parametrize("tags", [(), (0, 1)])
 def test_one_cell_must_be_tagged(tmp_path, tags):
     with pytest.raises(ValueError, match="exactly one cell"):
-        dependencies.coordinates_of(notebook(tmp_path / "n.ipynb", "a = 1", "b = 2", tags=tags))
+        dependencies.parameters_of(notebook(tmp_path / "n.ipynb", "a = 1", "b = 2", tags=tags))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_every_notebook_reads_only_the_settings_of_its_cells(path):
-    stage = [cell for cell in list_cells(params.load("smoke")).values() if cell.stage == path.stem]
-    stage += [cell for cell in list_cells(params.load("smoke", changes=WITH_RIVAL)).values() if cell.stage == path.stem]
+    studies = [params.load("smoke", changes=changes) for changes in ({}, WITH_RIVAL, WITH_LLM)]
+    stage = [cell for study in studies for cell in list_cells(study).values() if cell.stage == path.stem]
     declared = {key for cell in stage for key in cell.settings}
     assert dependencies.sections_of(path) - NOT_SETTINGS <= declared
-    coordinates = dependencies.coordinates_of(path)
+    coordinates = list(dependencies.parameters_of(path))
     assert coordinates[:2] == ["preset", "changes"]
     assert set(coordinates[2:]) == set(stage[0].parameters)
 

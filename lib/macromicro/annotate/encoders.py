@@ -8,30 +8,31 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from macromicro.annotate.types import text_array
+from macromicro.models.plain_text import fast_backend, plain_backend
 from macromicro.study.sections import Unit
 
 NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
 
 
 class TokenEncoder:
-    """Batches of texts to token numbers, on a copy of a fast tokenizer that neither truncates nor pads."""
+    """Batches of texts to token numbers, on a copy of a fast tokenizer that neither truncates nor pads.
+
+    Control tokens in a text are text, as in training (`models.plain_text`). A tokenizer without its chat template is
+    not known to mean by an added token that is not special anything but its text.
+    Raises ValueError if the tokenizer is not a fast one.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
-        from tokenizers import Tokenizer
-
-        backend = getattr(tokenizer, "backend_tokenizer", tokenizer)
-        if not isinstance(backend, Tokenizer):
-            raise ValueError(f"unit='token' needs a fast tokenizer, not {type(tokenizer).__name__}")
-        self._backend = Tokenizer.from_str(backend.to_str())
-        self._backend.no_truncation()
-        self._backend.no_padding()
-        self._backend.encode_special_tokens = True
+        self._tokenizer = tokenizer
+        self._backend, self._mark = plain_backend(tokenizer, [])
 
     def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Token numbers of the texts of a batch, end to end, and the length of each.
 
         Raises ValueError if the tokenizer fails at a text, as one does that has no token for what it does not know.
         """
+        if any(self._mark in text for text in batch):
+            self._backend, self._mark = plain_backend(self._tokenizer, batch)
         try:
             encodings = self._backend.encode_batch_fast(batch, add_special_tokens=False)
         except Exception as error:  # the library raises no class of its own
@@ -42,7 +43,7 @@ class TokenEncoder:
     @property
     def vocabulary(self) -> NDArray[np.object_]:
         """The token of each number, as the tokenizer writes it; numbers without a token get a name of their own."""
-        numbers = self._backend.get_vocab(with_added_tokens=True)
+        numbers = fast_backend(self._tokenizer).get_vocab(with_added_tokens=True)
         vocabulary = text_array(f"<unused {number}>" for number in range(max(numbers.values(), default=-1) + 1))
         vocabulary[list(numbers.values())] = list(numbers)
         return vocabulary

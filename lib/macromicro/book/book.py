@@ -5,6 +5,7 @@ another machine renders with `--study FOLDER`. Sources are the templates of `boo
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -182,9 +183,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m macromicro.book", description="Build the book of a finished study."
     )
-    parser.add_argument("--preset", default="smoke", help="the study's preset: a name or a YAML file")
-    parser.add_argument("--corpus", help="the corpus file that the study was given")
-    parser.add_argument("--study", type=Path, help="the folder of a study, instead of a preset")
+    chosen = {name: os.environ.get(name) or None for name in ("PRESET", "CORPUS", "STUDY")}
+    preset_help = "the study's preset: a name or a YAML file"
+    parser.add_argument("--preset", default=chosen["PRESET"] or "smoke", help=preset_help)
+    parser.add_argument("--corpus", default=chosen["CORPUS"], help="the corpus file that the study was given")
+    parser.add_argument("--study", type=Path, default=chosen["STUDY"], help="a study's folder, instead of a preset")
     given = parser.parse_args(arguments)
     try:
         root = given.study or params.load(given.preset, corpus=given.corpus).out.root

@@ -16,7 +16,7 @@ from macromicro.annotate.steps import count_steps
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix, load_types
 from macromicro.cli.settings import list_settings
-from macromicro.corpus.corpus import clean_samples
+from macromicro.corpus.clean import clean_samples
 from macromicro.corpus.readers import make_samples
 from macromicro.corpus.records import read_records
 from macromicro.study.sections import Granularity, Part, TypeSettings

@@ -1,8 +1,8 @@
 """The first exchange of conversations, written as OpenAI's `messages` (role, content) or as ShareGPT (from, value).
 
 The study is about single-turn instructions. Of a longer conversation the first user turn and the assistant's answer to
-it are taken, and the number of user turns is kept, so that one sees how many were cut. System turns are left out. A
-conversation that does not start with a user turn and its answer has no exchange: its texts are empty.
+it are taken. System turns are left out. A conversation that does not start with a user turn and its answer has no
+exchange: its texts are empty. What was cut and left out is kept as numbers (`FACTS`), and `count_conversations` counts.
 """
 
 from typing import Any
@@ -20,10 +20,14 @@ ROLES = {
     **dict.fromkeys(["system", "developer"], "system"),
     **dict.fromkeys(["tool", "function", "function_call", "function_response", "observation", "ipython"], "tool"),
 }
+FACTS = ("n_turns", "n_system_turns", "opened_by")
 
 
 def first_exchanges(records: Records, column: str) -> pd.DataFrame:
-    """Columns instruction, response and n_turns (user turns) of the conversations in `column`, a row per record.
+    """The first exchange of the conversations in `column`, a row per record.
+
+    Columns instruction, response, n_turns (user turns), n_system_turns and opened_by, the role of the first turn that
+    is not a system turn (user, assistant or tool; empty where there is none).
 
     Raises ValueError (file, line) where a conversation is not a list of turns, or a turn has an unknown role.
     """
@@ -32,6 +36,7 @@ def first_exchanges(records: Records, column: str) -> pd.DataFrame:
     if known.isna().any():
         row, role = turns.loc[known.isna(), ["row", "role"]].iloc[0]
         raise ValueError(f"{records.place(row)}: {column!r} has a turn by {role!r}; expected one of {', '.join(ROLES)}")
+    n_system_turns = (known == "system").groupby(turns["row"]).sum()
     turns = turns.assign(role=known)[known != "system"]
     position = turns.groupby("row").cumcount()
     rows = range(len(records.numbers))
@@ -44,8 +49,31 @@ def first_exchanges(records: Records, column: str) -> pd.DataFrame:
             "instruction": first["text"].where(answered, "").fillna(""),
             "response": second["text"].where(answered, "").fillna(""),
             "n_turns": n_turns.astype("int64"),
+            "n_system_turns": n_system_turns.reindex(rows, fill_value=0).astype("int64"),
+            "opened_by": first["role"].fillna("").astype("str"),
         }
     )
+
+
+def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
+    """What the first exchanges leave out, in numbers of conversations; nothing where samples are no conversations.
+
+    `cut` have more than one user turn, `with_system_turns` lost those, `opened_by_assistant` and `without_answer` (all
+    others that do not start with a user turn and its answer) have no exchange.
+
+    Parameters: samples, as `readers.read_samples` gives them; a column that a file itself calls n_turns does not count.
+    """
+    if "n_turns" not in samples or samples["n_turns"].dtype != np.dtype("int64"):
+        return {}
+    by_assistant = samples["opened_by"] == "assistant"
+    empty = (samples["instruction"] == "") & (samples["response"] == "")
+    return {
+        "n": len(samples),
+        "cut": int((samples["n_turns"] > 1).sum()),
+        "with_system_turns": int((samples["n_system_turns"] > 0).sum()),
+        "opened_by_assistant": int(by_assistant.sum()),
+        "without_answer": int((empty & ~by_assistant).sum()),
+    }
 
 
 def _turns(records: Records, column: str) -> pd.DataFrame:

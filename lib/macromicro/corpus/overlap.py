@@ -91,13 +91,15 @@ def leave_out(
     """The prompts without an overlap of at least `threshold`, and a table id, reason, other_id, similarity of the rest.
 
     The table names the most similar text that each overlaps. Parameters: prompts, column id; overlaps, as
-    `find_overlaps` returns them for `threshold` or a lower one, or several such tables under each other.
+    `find_overlaps` returns them for `threshold` or a lower one, or several such tables under each other; what other
+    columns they have, the table has too.
     """
     ordered = overlaps.sort_values(["id", "similarity", "other_id"], ascending=[True, False, True])
     strong = ordered[(ordered["similarity"] >= threshold) & ordered["id"].isin(prompts["id"])].drop_duplicates("id")
     kept = prompts[~prompts["id"].isin(strong["id"])].reset_index(drop=True)
-    left = strong.assign(reason=reason)[["id", "reason", "other_id", "similarity"]]
-    return kept, left.reset_index(drop=True)
+    left = strong.reset_index(drop=True)
+    left.insert(1, "reason", reason)
+    return kept, left
 
 
 def _by_id(texts: pd.Series, threshold: float) -> pd.Series:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from macromicro.corpus.conversations import first_exchanges
+from macromicro.corpus.conversations import FACTS, first_exchanges
 from macromicro.corpus.records import HALF_A_PAIR, MISSING, Records, arrow_records, is_text, is_unicode, read_records
 from macromicro.study.files import write_aside
 
@@ -37,13 +37,13 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
 
     Recognised are instruction/response, instruction/input/output (Alpaca; a non-empty input follows the instruction
     after a blank line), prompt/completion, and conversations (`messages`, ShareGPT's `conversations`), of which the
-    first exchange is taken and a column n_turns added. Other columns are kept as they are; one that has a name of ours
-    but is something else (`columns` names another, or it is the input of a conversation) becomes `other_NAME`, so that
-    it is neither lost nor taken for ours when the samples are written and read again.
+    first exchange is taken and the columns `conversations.FACTS` are added. Other columns are kept as they are; one
+    that has a name of ours but is something else (`columns` names another, or it is the input of a conversation)
+    becomes `other_NAME`, so that it is neither lost nor taken for ours when the samples are written and read again.
 
     Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
     Returns columns id, instruction, response, source, licence (text, never null), then the others. Source defaults to
-    the file's name, licence to ''. Samples with empty texts are still there; `corpus.clean_samples` drops them.
+    the file's name, licence to ''. Samples with empty texts are still there; `clean.clean_samples` drops them.
     Raises FileNotFoundError, or ValueError that names file, line and what was expected.
     """
     source = "standard input" if str(path) == "-" else Path(path).name
@@ -74,7 +74,7 @@ def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -
     if broken := [name for name in records.columns if not is_unicode(name)]:
         raise ValueError(f"{records.name}: column name {broken[0]!r} {HALF_A_PAIR}")
     texts, used = _instructions_and_responses(records, columns)
-    table = pd.DataFrame({name: normalise(values) for name, values in texts.items() if name != "n_turns"})
+    table = pd.DataFrame({name: normalise(values) for name, values in texts.items() if name not in FACTS})
     for name, default in (("source", source), ("licence", "")):
         theirs = columns.get(name, name if name in records.columns else ALSO_CALLED.get(name, name))
         used.add(theirs)
@@ -85,8 +85,9 @@ def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -
             table[name] = pd.Series(default, index=table.index, dtype="str")
     used.add(columns.get("id", "id"))
     table.insert(0, "id", _ids(records, columns.get("id", "id"), table))
-    if "n_turns" in texts:
-        table["n_turns"] = texts["n_turns"]
+    for name in FACTS:
+        if name in texts:
+            table[name] = texts[name]
     extras = [name for name in records.columns if name not in used]
     others = {_other_name(name, [*table, "input"], extras): _column(records.columns[name]) for name in extras}
     return pd.concat([table, _to_pandas(others)], axis=1).sort_values(
@@ -151,7 +152,7 @@ def _plain(value: Any, column: str) -> Any:
 
 
 def _instructions_and_responses(records: Records, columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
-    """Instruction and response texts (and n_turns of conversations), and the columns that they used up."""
+    """Instruction and response texts (and `FACTS` of conversations), and the columns that they used up."""
     names = set(records.columns)
     mapped = [(columns.get("instruction", ours), columns.get("response", theirs)) for ours, theirs in PAIRS]
     pair = next((pair for pair in mapped if set(pair) <= names), None)

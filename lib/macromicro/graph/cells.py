@@ -81,6 +81,7 @@ def _corpus(study: Study) -> Cell:
     out, corpus = study.out, study.corpus
     settings = _section(study, "corpus", "seed")
     settings["corpus"]["path"] = Path(corpus.path).name if corpus.source == "file" and corpus.path else corpus.path
+    settings["corpus"]["eval_file"] = Path(corpus.eval_file).name if corpus.eval_file else None
     outputs = (out.samples, out.held_out, out.prompts, out.corpus_report)
     return Cell("1_corpus", "", {}, settings, tuple(_corpus_files(study)), outputs)
 

@@ -1,10 +1,11 @@
 """What a run by hand changed, against the study's own outputs."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from macromicro.study.files import digest
 
@@ -54,18 +55,9 @@ def _mean(values: pd.Series) -> str:
 
 def _in_types(before: Path, after: Path) -> str:
     """Types and pairs of sample and type, read without the room that makes them."""
-    import json
-
-    import numpy as np
-
     counts = []
     for path in (before, after):
         with np.load(path) as file:
             counts.append((len(json.loads(file["names"].tobytes())["labels"]), len(file["indices"])))
     (types, pairs), (new_types, new_pairs) = counts
     return f"{types:,} to {new_types:,} types, {pairs:,} to {new_pairs:,} pairs of sample and type"
-
-
-def n_rows(path: Path) -> int:
-    """Rows of a table on disk."""
-    return int(pq.read_metadata(path).num_rows)

@@ -6,7 +6,6 @@ takes it for done only when the notebook came to its end. `python -m macromicro.
 """
 
 import argparse
-import ast
 import logging
 import os
 import signal
@@ -19,11 +18,10 @@ from typing import Any
 import yaml
 
 from macromicro.graph.cells import Cell, list_cells
-from macromicro.graph.differences import compare_outputs
 from macromicro.graph.freshness import Digests, relative, why_not_done
 from macromicro.graph.provenance import IN_GRAPH, start
 from macromicro.study import params
-from macromicro.study.dependencies import closest, coordinates_of, notebook_path
+from macromicro.study.dependencies import closest, notebook_path, parameters_of
 from macromicro.study.faults import Failure, count_memory_kills, describe_failure
 from macromicro.study.files import move_into_place
 from macromicro.study.layout import find_root
@@ -46,15 +44,16 @@ def compute(preset: str, cell_id: str) -> int:
     """
     study = params.load(preset)
     cell = list_cells(study)[cell_id]
+    stamp = study.out.stamp(cell.stage, cell.name)
     why = why_not_done(study, cell, Digests(study.out.root))
     if why:
+        stamp.unlink(missing_ok=True)
         print(f"{cell.id}: {why}", flush=True)
         os.environ |= {**ENVIRONMENT, IN_GRAPH: "1"}
         target = study.out.notebook(cell.stage, cell.name)
         failure = _attempt(cell, preset, study.out.log(cell.stage, cell.name), target)
         if failure is not None:
             return 1
-    stamp = study.out.stamp(cell.stage, cell.name)
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.touch()
     return 0
@@ -111,12 +110,14 @@ def execute_by_hand(stage: str, *, preset: str, changes: Mapping[str, Any], give
     Raises ValueError for a parameter or setting that is not there, with the nearest that is; RuntimeError with the
     cause if the notebook fails.
     """
-    known = coordinates_of(notebook_path(stage))
+    from macromicro.graph.differences import compare_outputs  # with pandas, which a cell of the graph need not wait for
+
+    known = parameters_of(notebook_path(stage))
     for name in given:
         if name not in known:
             raise ValueError(f"{stage} has no parameter {name!r}; the nearest is {closest(name, known)!r}")
     study = params.load(preset, changes=changes)
-    parameters = {name: value for name, value in _defaults(stage).items() if name not in ("preset", "changes")}
+    parameters = {name: value for name, value in known.items() if name not in ("preset", "changes")}
     run = start(stage, preset=preset, changes=changes, **{**parameters, **given})
     out = run.out
     target = out.root / f"{stage}.ipynb"
@@ -130,17 +131,6 @@ def execute_by_hand(stage: str, *, preset: str, changes: Mapping[str, Any], give
     for name, words in compare_outputs(study.out.root, out.root, names).items():
         print(f"{name}: {words}")
     return target
-
-
-def _defaults(stage: str) -> dict[str, Any]:
-    """The parameters that a notebook has of its own."""
-    import nbformat
-
-    cells = nbformat.read(notebook_path(stage), as_version=4).cells
-    source = next(cell.source for cell in cells if "parameters" in cell.metadata.get("tags", []))
-    assigned = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
-    pairs = [(target.id, node.value) for node in assigned for target in node.targets if isinstance(target, ast.Name)]
-    return {name: ast.literal_eval(value) for name, value in pairs}
 
 
 def _shown(path: Path) -> str:

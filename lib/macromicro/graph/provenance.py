@@ -16,18 +16,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from macromicro.graph.cells import Cell, list_cells, makers
-from macromicro.graph.differences import compare_outputs
 from macromicro.graph.freshness import Digests, fingerprint, read_manifest, relative, why_not_done
 from macromicro.study import params
 from macromicro.study.dependencies import closest
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IN_GRAPH = "MACROMICRO_IN_GRAPH"
 """Environment variable that is set where the graph runs a notebook: only then does it write to the study's folder."""
@@ -73,11 +73,15 @@ class Run:
         since = self.marks[-2] if len(self.marks) > 1 else self.started
         self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds)
 
-    def finish(self) -> pd.DataFrame:
+    def finish(self) -> "pd.DataFrame":
         """Write the manifest and return its main facts, one row per fact; by hand, what differs from the study as well.
 
         Raises FileNotFoundError if an output is not there.
         """
+        import pandas as pd
+
+        from macromicro.graph.differences import compare_outputs
+
         manifest = self._write_manifest(self.cell, time.time() - self.started)
         names = list(manifest["outputs"])
         facts = {
@@ -178,11 +182,10 @@ def _check_inputs(study: Study, cell: Cell, made_by: Mapping[Path, Cell], digest
 
 
 def portable(study: Study) -> Study:
-    """The study with an absolute corpus file cut to its name: what others may see holds no machine paths."""
-    path = Path(study.corpus.path or "")
-    if not path.is_absolute():
-        return study
-    return study.model_copy(update={"corpus": study.corpus.model_copy(update={"path": path.name})})
+    """The study with absolute corpus files cut to their names: what others may see holds no machine paths."""
+    given = {"path": study.corpus.path, "eval_file": study.corpus.eval_file}
+    cut = {name: Path(path).name for name, path in given.items() if path and Path(path).is_absolute()}
+    return study.model_copy(update={"corpus": study.corpus.model_copy(update=cut)})
 
 
 def package_versions() -> dict[str, str]:

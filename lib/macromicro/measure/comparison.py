@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from macromicro.annotate.tokens import TokenizedTexts
-from macromicro.corpus.corpus import normal_form
+from macromicro.corpus.clean import normal_form
 from macromicro.measure.embedding_diversity import DENSITY_POWER, local_density, mean_novelty, vendi_score
 from macromicro.measure.intervals import bootstrap_intervals
 from macromicro.measure.metrics import METRICS, measure, take

@@ -19,7 +19,15 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
 from macromicro.models.basemodel import context_length, load_tokenizer
-from macromicro.models.chat import IGNORED, SAMPLE_COLUMNS, encode_prompts, encode_samples, sort_samples
+from macromicro.models.chat import (
+    IGNORED,
+    SAMPLE_COLUMNS,
+    decode_answers,
+    encode_prompts,
+    encode_samples,
+    end_tokens,
+    sort_samples,
+)
 from macromicro.models.finetune import load_models
 from macromicro.study.compute import reproducible
 from macromicro.study.sections import AnswerParams
@@ -67,23 +75,30 @@ def answer_prompts(
 
     At temperature 0 an answer is the likeliest token each time; above it, tokens are drawn from the smallest set that
     holds a share `top_p` of the probability, with the same noise for the same seed and prompt. How a checkpoint itself
-    wants to answer (penalties, beams, sampling in its `generation_config`) does not count.
+    wants to answer (penalties, beams, sampling in its `generation_config`) does not count. An answer is all that the
+    model wrote up to the first of `chat.end_tokens`.
     Parameters: prompts, columns id and instruction.
     """
     prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
-    tokens = encode_prompts(prompts, tokenizer)
+    tokens, ends = encode_prompts(prompts, tokenizer), end_tokens(tokenizer)
+    wanted = GenerationConfig(
+        max_new_tokens=settings.max_new_tokens,
+        do_sample=False,
+        eos_token_id=ends,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     answers: dict[int, list[int]] = {}
     with reproducible(seed), torch.inference_mode(), _without_habits(model):
         for rows in tqdm(_batches(tokens, settings.batch_size), desc="answer", unit="batch", leave=False):
             names = [str(prompts["id"].iloc[row]) for row in rows]
             sampler = _sampler(names, seed, settings)
-            new = _continue(model, tokenizer, [tokens[row] for row in rows], sampler, settings.max_new_tokens)
+            new = _continue(model, [tokens[row] for row in rows], sampler, wanted)
             answers.update(zip(rows, new, strict=True))
-    ended = [_until(answers[row], tokenizer.eos_token_id) for row in range(len(tokens))]
+    ended = [_until(answers[row], ends) for row in range(len(tokens))]
     return pd.DataFrame(
         {
             "prompt_id": prompts["id"],
-            "answer": tokenizer.batch_decode(ended, skip_special_tokens=True),
+            "answer": decode_answers(ended, tokenizer, ends=ends),
             "n_answer_tokens": [len(answer) for answer in ended],
         }
     )
@@ -155,20 +170,14 @@ def _without_habits(model: Any) -> Iterator[None]:
 
 
 def _continue(
-    model: Any, tokenizer: Any, prompts: list[list[int]], sampler: LogitsProcessorList, max_new_tokens: int
+    model: Any, prompts: list[list[int]], sampler: LogitsProcessorList, wanted: GenerationConfig
 ) -> list[list[int]]:
     """New tokens after each prompt: of those that `sampler` leaves, always the one with the largest score."""
-    padded, mask = _pad(prompts, tokenizer.pad_token_id, left=True)
-    settings = GenerationConfig(
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    padded, mask = _pad(prompts, wanted.pad_token_id, left=True)
     whole = model.generate(
         input_ids=padded.to(model.device),
         attention_mask=mask.to(model.device),
-        generation_config=settings,
+        generation_config=wanted,
         logits_processor=sampler,
     )
     return whole[:, padded.shape[1] :].tolist()
@@ -222,6 +231,7 @@ def _pad(tokens: list[list[int]], filler: int, *, left: bool) -> tuple[torch.Ten
     return pad(rows, True, filler, padding_side=side), pad(ones, True, 0, padding_side=side)
 
 
-def _until(tokens: list[int], end: int) -> list[int]:
+def _until(tokens: list[int], ends: list[int]) -> list[int]:
     """The tokens up to and including the first end token."""
-    return tokens[: tokens.index(end) + 1] if end in tokens else tokens
+    places = [place for place, token in enumerate(tokens) if token in ends]
+    return tokens[: places[0] + 1] if places else tokens

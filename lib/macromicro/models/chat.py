@@ -1,21 +1,27 @@
 """How a sample becomes tokens: the chat template, and where the response begins.
 
-A conversation is one instruction and one response. The prompt (everything up to the response) is tokenised by itself
-and the rest is appended, so the tokens before a response are the same in training, in scoring and in answering,
-whatever the template and tokenizer.
+A conversation is one instruction and one response. Control tokens are what the template writes, never what a text holds
+(`plain_text`). The tokens before a response are always those of the prompt (everything up to the response) by itself,
+so they are the same in training, in scoring and in answering, whatever the template and tokenizer. After them come
+those that the whole conversation has there. Where the whole begins otherwise, since the response would join the last
+token of the prompt, they are those of the rest by itself, without the space that some tokenizers put before a text.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from macromicro.models.plain_text import PlainTokenizer, control_tokens
+
 SAMPLE_COLUMNS = ("id", "instruction", "response")
 IGNORED = -100
 """Label of a token that does not count in the loss (the convention of torch and transformers)."""
+A_RESPONSE = "Some response."
 
 TINY_CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -71,19 +77,23 @@ def encode_samples(samples: pd.DataFrame, tokenizer: Any) -> EncodedSamples:
     with the prompt it gives for an answer.
     """
     samples = sort_samples(samples, SAMPLE_COLUMNS)
-    prompts = _render(samples["instruction"], None, tokenizer)
-    wholes = _render(samples["instruction"], samples["response"], tokenizer)
+    plain, chats = _chats(samples, tokenizer)
+    prompts = plain.render([chat[:1] for chat in chats], add_generation_prompt=True)
+    wholes = plain.render(chats, add_generation_prompt=False)
     for sample, prompt, whole in zip(samples["id"], prompts, wholes, strict=True):
         if not whole.startswith(prompt):
             raise ValueError(
                 f"the chat template must begin a conversation with its prompt, but that of sample {sample} does not: "
                 f"prompt ends {prompt[-40:]!r}"
             )
-    starts = _tokenize(prompts, tokenizer)
-    rests = _tokenize([whole[len(prompt) :] for prompt, whole in zip(prompts, wholes, strict=True)], tokenizer)
+    starts, tokens = plain.encode(prompts), plain.encode(wholes)
+    joined = [row for row, start in enumerate(starts) if tokens[row][: len(start)] != start]
+    rests = plain.encode_on([wholes[row][len(prompts[row]) :] for row in joined])
+    for row, rest in zip(joined, rests, strict=True):
+        tokens[row] = starts[row] + rest
     return EncodedSamples(
         ids=samples["id"].tolist(),
-        tokens=[start + rest for start, rest in zip(starts, rests, strict=True)],
+        tokens=tokens,
         prompt_lengths=np.fromiter(map(len, starts), dtype=np.int64, count=len(starts)),
     )
 
@@ -93,8 +103,32 @@ def encode_prompts(prompts: pd.DataFrame, tokenizer: Any) -> list[list[int]]:
 
     Parameters: prompts, columns id and instruction. Raises ValueError if a column or text is missing or an id repeats.
     """
-    prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
-    return _tokenize(_render(prompts["instruction"], None, tokenizer), tokenizer)
+    plain, chats = _chats(sort_samples(prompts, SAMPLE_COLUMNS[:2]), tokenizer)
+    return plain.encode(plain.render(chats, add_generation_prompt=True))
+
+
+def end_tokens(tokenizer: Any) -> list[int]:
+    """The tokens that end an answer: the end token, and the control token that the template writes after a response.
+
+    Chat templates often close a turn with a token of their own, after which a model was never taught to go on.
+    """
+    plain = PlainTokenizer(tokenizer, [A_RESPONSE])
+    turns = [{"role": "user", "content": "-"}, {"role": "assistant", "content": A_RESPONSE}]
+    [whole] = plain.render([turns], add_generation_prompt=False)
+    [after] = plain.encode_on([whole.rpartition(A_RESPONSE)[2]])
+    known = set(control_tokens(tokenizer).values()) - {tokenizer.unk_token_id}
+    closing = [number for number in after if number in known]
+    return list(dict.fromkeys([tokenizer.eos_token_id, *closing[:1]]))
+
+
+def decode_answers(answers: Sequence[Sequence[int]], tokenizer: Any, *, ends: Sequence[int]) -> list[str]:
+    """The text of each answer up to the first of the tokens `ends`; whatever else a model wrote is there.
+
+    A control token that the model wrote amid its answer shows by its name, and spaces stay as they are (but the first,
+    which some tokenizers take for their own).
+    """
+    texts = [[*takewhile(lambda token: token not in ends, answer)] for answer in answers]
+    return tokenizer.batch_decode(texts, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def truncate(encoded: EncodedSamples, max_tokens: int) -> EncodedSamples:
@@ -126,16 +160,10 @@ def sort_samples(samples: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return samples[list(columns)].sort_values("id", ignore_index=True)
 
 
-def _render(instructions: pd.Series, responses: pd.Series | None, tokenizer: Any) -> list[str]:
-    """Conversations as the template writes them; without responses, up to where the answer begins."""
-    if not len(instructions):
-        return []
-    chats = [[{"role": "user", "content": text}] for text in instructions]
-    if responses is not None:
-        chats = [[*chat, {"role": "assistant", "content": text}] for chat, text in zip(chats, responses, strict=True)]
-    return tokenizer.apply_chat_template(chats, tokenize=False, add_generation_prompt=responses is None)
-
-
-def _tokenize(texts: list[str], tokenizer: Any) -> list[list[int]]:
-    """Token numbers of each text; nothing is added, since a template writes its special tokens itself."""
-    return tokenizer(texts, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
+def _chats(samples: pd.DataFrame, tokenizer: Any) -> tuple[PlainTokenizer, list[list[dict[str, str]]]]:
+    """Conversations of the samples, which may have no responses, and the tokenizer to which their texts are text."""
+    roles = dict(zip(SAMPLE_COLUMNS[1:], ("user", "assistant"), strict=True))
+    columns = [name for name in roles if name in samples.columns]
+    texts = samples[columns].to_numpy(dtype=object)
+    chats = [[{"role": roles[name], "content": text} for name, text in zip(columns, row, strict=True)] for row in texts]
+    return PlainTokenizer(tokenizer, texts.ravel()), chats

@@ -54,6 +54,18 @@ def example_table(samples: pd.DataFrame, *, seed: int, n_sources: int = 12, max_
     return drawn.map(lambda text: textwrap.shorten(text, max_chars, placeholder=" ..."))
 
 
+def overlap_table(left_out: pd.DataFrame, *, n_most: int = 3, max_chars: int = 240) -> pd.DataFrame:
+    """The `n_most` prompts of every reason that overlap most, beside the texts in which they stand.
+
+    Columns reason, share, part, prompt, text, of which the last two are shortened to `max_chars` characters.
+    Parameters: left_out, as `corpus.prompts.choose_prompts` returns it.
+    """
+    ordered = left_out.sort_values(["reason", "similarity", "id"], ascending=[True, False, True])
+    shown = ordered.groupby("reason").head(n_most).rename(columns={"similarity": "share", "other": "text"})
+    texts = shown[["prompt", "text"]].map(lambda text: textwrap.shorten(text, max_chars, placeholder=" ..."))
+    return pd.concat([shown[["reason", "share", "part"]], texts], axis=1).reset_index(drop=True)
+
+
 def response_table(samples: pd.DataFrame) -> pd.DataFrame:
     """Number, length in words (median, quartiles) and share of repeated responses (percent), a row per source."""
     words = samples["response"].str.count(r"\S+").groupby(samples["source"])

@@ -6,12 +6,12 @@ nothing.
 
 import ast
 import hashlib
+import json
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from functools import cache
 from pathlib import Path
-
-import nbformat
+from typing import Any, NamedTuple
 
 from macromicro.study.layout import find_root
 
@@ -35,7 +35,7 @@ def notebook_path(stage: str) -> Path:
 @cache
 def code_of(notebook: Path) -> dict[str, str]:
     """Hashes of the notebook and of every library module that it imports, by path in the repository."""
-    cells = [f"{cell.cell_type}\0{cell.source}" for cell in _read(notebook).cells]
+    cells = [f"{cell.kind}\0{cell.source}" for cell in _read(notebook)]
     own = hashlib.sha256("\0".join(cells).encode()).hexdigest()
     return {f"notebooks/{notebook.name}": own, **module_code_of(notebook)}
 
@@ -64,16 +64,17 @@ def sections_of(notebook: Path) -> set[str]:
     return {node.attr for node in read if isinstance(node.value, ast.Name) and node.value.id in ("study", "chosen")}
 
 
-def coordinates_of(notebook: Path) -> list[str]:
-    """Names assigned in the cell tagged `parameters`, in order.
+def parameters_of(notebook: Path) -> dict[str, Any]:
+    """Names and values assigned in the cell tagged `parameters`, in order.
 
     Raises ValueError if no cell, or more than one, is tagged so.
     """
-    cells = [cell for cell in _read(notebook).cells if "parameters" in cell.metadata.get("tags", [])]
+    cells = [cell for cell in _read(notebook) if "parameters" in cell.tags]
     if len(cells) != 1:
         raise ValueError(f"{notebook}: exactly one cell must be tagged 'parameters', found {len(cells)}")
     assigned = [node for node in ast.parse(cells[0].source).body if isinstance(node, ast.Assign)]
-    return [target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+    pairs = [(target.id, node.value) for node in assigned for target in node.targets if isinstance(target, ast.Name)]
+    return {name: ast.literal_eval(value) for name, value in pairs}
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -85,13 +86,23 @@ def closest(name: str, known: Iterable[str]) -> str:
     return max(known, key=lambda candidate: SequenceMatcher(None, name, candidate).ratio(), default="none")
 
 
-def _read(notebook: Path) -> nbformat.NotebookNode:
-    return nbformat.read(notebook, as_version=4)
+class _NotebookCell(NamedTuple):
+    kind: str
+    source: str
+    tags: list[str]
+
+
+def _read(notebook: Path) -> list[_NotebookCell]:
+    """The cells of a notebook, read as JSON: every kernel does this, and nbformat takes seconds to load."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [
+        _NotebookCell(cell["cell_type"], "".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in cells
+    ]
 
 
 def _code(notebook: Path) -> str:
     """All code cells as one module, without IPython magics."""
-    cells = [cell.source for cell in _read(notebook).cells if cell.cell_type == "code"]
+    cells = [cell.source for cell in _read(notebook) if cell.kind == "code"]
     return "\n".join(line for cell in cells for line in cell.splitlines() if not line.lstrip().startswith(("%", "!")))
 
 

@@ -49,9 +49,11 @@ class BaseModelParams(Section):
 class CorpusParams(Section):
     """Where samples come from and how they are split.
 
-    `path` is a file for `file` and a dataset id for `hub`, of which `revision` pins the commit. `eval_file` names a
-    file beside the corpus file with the evaluation samples; where it is null or absent, `n_eval` samples are held out
-    by id.
+    `path` is a file for `file` and a dataset id for `hub`, of which `revision` pins the commit. Of all samples,
+    `base_model_share` is held out for a base model and `eval_share` for prompts, by id; `limit` is the most of the
+    others that are used. `eval_file` names a file with the prompts instead, by its path from the folder of the corpus
+    file or an absolute one; `eval_share` then holds nothing out. `n_eval` is the most prompts that are used. Prompts of
+    which `max_overlap` or more stands in a sample or in base-model text are not.
     """
 
     source: Literal["pydocs", "file", "hub"] = "pydocs"
@@ -62,7 +64,9 @@ class CorpusParams(Section):
     packages: list[str] = []
     limit: Positive | None = None
     base_model_share: Share = 0.0
+    eval_share: Share = 0.05
     n_eval: Positive = 200
+    max_overlap: Annotated[float, Field(gt=0, le=1)] = 0.7
     eval_file: str | None = None
     max_chars: Positive | None = None
 
@@ -74,6 +78,11 @@ class CorpusParams(Section):
             raise ValueError(f"source='pydocs' takes no path, but path={self.path!r}; did you mean source='file'?")
         if self.source == "pydocs" and not self.packages:
             raise ValueError("source='pydocs' needs packages, the names of installed packages to read")
+        if self.eval_file and self.source != "file":
+            raise ValueError(f"eval_file={self.eval_file!r} is for source='file', but source={self.source!r}")
+        if not self.eval_file and self.base_model_share + self.eval_share >= 1:
+            shares = f"base_model_share={self.base_model_share} and eval_share={self.eval_share}"
+            raise ValueError(f"{shares} must leave a part for samples: together below 1")
         known = {"id", "instruction", "input", "response", "source", "licence"}
         for name in self.columns:
             if name not in known:
