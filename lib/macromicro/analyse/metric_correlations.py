@@ -64,12 +64,11 @@ def correlate_families(
     """`correlate_clusters` of every family that has scores, with the column family in front.
 
     Over all datasets of a family, those of rivals included: a metric needs no level.
-    Parameters: points and metrics also have the column family. Raises ValueError as `correlate_clusters`.
+    Parameters: points also has the column family. Raises ValueError as `correlate_clusters`.
     """
-    tables = []
+    tables, metrics = [], metrics.drop(columns=["family", "seed"], errors="ignore")
     for family, scored in points.dropna(subset=["score"]).groupby("family", sort=True):
-        own = metrics[metrics["family"] == family].drop(columns=["family", "seed"], errors="ignore")
-        table = correlate_clusters(scored, own, confidence=confidence, seed=seed)
+        table = correlate_clusters(scored, metrics, confidence=confidence, seed=seed)
         table.insert(0, "family", family)
         tables.append(table)
     if not tables:
