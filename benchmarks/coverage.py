@@ -79,7 +79,7 @@ def show_correlations(n_studies: int) -> None:
         rows = []
         for points, metrics in drawn[:n_studies]:
             ours = correlate_clusters(points, metrics.drop(columns="BL"), n_bootstrap=300)
-            fisher = correlate(points, metrics.drop(columns=["BL", "SL"]))
+            fisher = correlate(points.assign(family="all"), metrics.drop(columns=["BL", "SL"]))
             rows.append([table[["low", "high"]].iloc[0].to_list() for table in (ours, fisher)])
         low, high = np.moveaxis(np.array(rows), 2, 0)
         covered, width = 100 * ((low <= truth) & (truth <= high)).mean(axis=0), (high - low).mean(axis=0)

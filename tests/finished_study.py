@@ -8,10 +8,11 @@ from typing import get_args
 import nbformat
 import numpy as np
 import pandas as pd
-from macromicro.analyse import stats
+from macromicro.analyse.outcome import analyse_levels
 from macromicro.annotate.types import TypeMatrix, save_types
 from macromicro.graph import provenance
 from macromicro.graph.cells import Cell, list_cells
+from macromicro.judge.score import POINTS, score_verdicts
 from macromicro.study import params
 from macromicro.study.layout import Layout
 from macromicro.study.sections import Part
@@ -60,6 +61,8 @@ STRATEGIES = {
     "narrow_band": {"granularity": "micro", "family": "bands", "tokens": {"low": 9}},
     "longest": {"method": "longest", "family": "rivals"},
 }
+N_PROMPTS = 200  # that were judged; six more were asked
+SHARES = {0: (0.48, 0.525, 0.51), 1: (0.49, 0.535, 0.525)}  # of prompts won at each level; later seeds as 1
 BATCH_SECONDS, MODEL_SECONDS, OTHER_SECONDS = 1.0, 10.0, 12.4
 
 
@@ -90,15 +93,18 @@ def write_manifest(path: Path, cell: Cell, seconds: float) -> None:
 
 def write_tables(out: Layout, study: Study) -> None:
     """Everything but notebooks and manifests."""
-    tables = {out.responded: pd.DataFrame({"id": range(1234)}), out.prompts: pd.DataFrame({"id": range(20)})}
+    tables = {out.responded: pd.DataFrame({"id": range(1234)}), out.prompts: pd.DataFrame({"id": range(N_PROMPTS + 6)})}
     for strategy in study.all_strategies:
         if strategy.granularity:
             _write_types(out.types(strategy.name))
         for seed in strategy.select.seeds:
             tables |= _tables_of(out, strategy, seed)
-    points = pd.concat([_points(study.strategy(name)) for name in study.strategies], ignore_index=True)
+    strategies = [study.strategy(name) for name in study.strategies]
+    points, verdicts = (pd.concat(map(tell, strategies), ignore_index=True) for tell in (_points, _verdicts))
     shared = {"metric": "IE", "n": 3, "r": 0.5, "low": -1.0, "high": 1.0, "family": "paper"}
-    tables[out.results / "slopes.parquet"] = stats.fit_slopes(points)
+    for name, table in analyse_levels(verdicts, points, **dict(study.analyse))._asdict().items():
+        tables[out.results / f"{name}.parquet"] = table
+    tables[out.results / "scores.parquet"] = points
     tables[out.results / "correlations.parquet"] = pd.DataFrame([{"part": part, **shared} for part in get_args(Part)])
     for path, table in tables.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,8 +129,7 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
         levels = levels.assign(
             n_types_covered=[3, 4, 5], pool_size=[5, 6, 7], coverage=[0.3, 0.4, 0.5], evenness=[0.5, 0.6, 0.7]
         )
-    counts = {"n_wins": 1, "n_ties": 1, "n_losses": 1}
-    scores = _points(strategy).query("seed == @seed")[["dataset", "score", "low", "high"]].assign(**counts)
+    scores = _points(strategy).query("seed == @seed")[[*SCORED, "margin"]]
     tables = {out.levels(strategy.name, seed): levels, out.scores(strategy.name, seed): scores}
     likelihood = {"prompt_id": "p", "n_answer_tokens": 4, "log_likelihood": -70.0, "n_bytes": 100}
     for name in names:
@@ -133,12 +138,31 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
     return tables
 
 
-def _points(strategy: Strategy) -> pd.DataFrame:
-    """A score per dataset: 48.0, 52.5 and 51.0 at the first seed, one more at the next."""
-    about = {key: getattr(strategy, key) for key in ("family", "part", "granularity", "method")}
-    rows = []
+SCORED = ["dataset", "score", "low", "high", "n_wins", "n_ties", "n_losses"]
+
+
+def _verdicts(strategy: Strategy) -> pd.DataFrame:
+    """A win or a loss on every prompt for every model, so that scores are those of `SHARES`."""
+    tables = []
     for seed in strategy.select.seeds:
-        for dataset, score in zip(strategy.datasets(seed), (48.0, 52.5, 51.0), strict=False):
-            own = {"dataset": dataset.name, "size": dataset.size, "level": dataset.level, "seed": seed}
-            rows.append({"strategy": strategy.name, **about, **own, "score": score + seed, "low": 40.0, "high": 60.0})
-    return pd.DataFrame(rows).astype({"level": float})
+        for place, dataset in enumerate(strategy.datasets(seed)):
+            rng = np.random.default_rng([seed, place, len(strategy.name)])
+            difficulty = np.arange(N_PROMPTS) / N_PROMPTS + rng.standard_normal(N_PROMPTS)
+            points = (difficulty.argsort().argsort() < round(N_PROMPTS * SHARES[min(seed, 1)][place])).astype(float)
+            table = pd.DataFrame({**dataset._asdict(), "dataset": dataset.name, "points": points}, columns=VERDICTS)
+            tables.append(table.assign(margin=(points - 0.5) * rng.uniform(0.1, 1.0, N_PROMPTS)))
+    verdicts = pd.concat(tables, ignore_index=True)
+    verdicts["prompt_id"] = [f"p{place % N_PROMPTS:03}" for place in range(len(verdicts))]
+    names = {points: name for name, points in POINTS.items()}
+    return verdicts.assign(verdict=verdicts["points"].map(names)).astype({"level": float})
+
+
+VERDICTS = ["strategy", "dataset", "size", "level", "seed", "points"]
+
+
+def _points(strategy: Strategy) -> pd.DataFrame:
+    """A row per model with its score."""
+    verdicts = _verdicts(strategy)
+    about = {key: getattr(strategy, key) for key in ("family", "part", "granularity", "method")}
+    models = verdicts.drop_duplicates("dataset")[["strategy", "dataset", "size", "level", "seed"]].assign(**about)
+    return models.merge(score_verdicts(verdicts, n_bootstrap=100, confidence=0.95, seed=0), on="dataset")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from analyse.simulated_studies import simulate_metrics as study
-from macromicro.analyse.metric_correlations import correlate_clusters
+from macromicro.analyse.metric_correlations import correlate_clusters, correlate_families
 from macromicro.analyse.stats import correlate
 from scipy.stats import pearsonr
 
@@ -13,7 +13,7 @@ from scipy.stats import pearsonr
 def test_r_is_that_of_the_plain_table_and_the_interval_another():
     points, metrics = study(0)
     both = pd.concat([metrics, metrics.assign(part="instruction", IE=-metrics["IE"])])
-    plain = correlate(points, both).set_index(["part", "metric"])
+    plain = correlate(points.assign(family="all"), both).set_index(["part", "metric"])
     table = correlate_clusters(points, both).set_index(["part", "metric"])
     assert table["r"].dropna().to_numpy() == pytest.approx(plain["r"].dropna().to_numpy())
     assert table["n"].tolist() == plain["n"].tolist()
@@ -60,7 +60,7 @@ def test_intervals_cover_other_strategies_and_seeds():
         metrics = metrics.drop(columns="BL")
         row = correlate_clusters(points, metrics, n_bootstrap=100).iloc[0]
         ours.append(row["low"] <= truth <= row["high"])
-        row = correlate(points, metrics.drop(columns="SL")).iloc[0]
+        row = correlate(points.assign(family="all"), metrics.drop(columns="SL")).iloc[0]
         fisher.append(row["low"] <= truth <= row["high"])
     assert 0.92 <= np.mean(ours) <= 0.995
     assert np.mean(fisher) < 0.8
@@ -107,3 +107,20 @@ def test_datasets_without_metrics_or_with_two_are_refused():
         correlate_clusters(points, pd.concat([metrics, metrics.head(1)]))
     with pytest.raises(ValueError, match="length='tokens' must be a column of metrics, which has strategy, dataset"):
         correlate_clusters(points, metrics, length="tokens")
+
+
+def test_families_are_apart():
+    points, metrics = study(0)
+    families = {f"s{i}": "paper" if i < 4 else "rivals" for i in range(6)}
+    points, metrics = (table.assign(family=table["strategy"].map(families)) for table in (points, metrics))
+    table = correlate_families(points, metrics, seed=3).set_index(["family", "metric"])
+    assert table.index.unique("family").tolist() == ["paper", "rivals"]
+    assert table["n_strategies"].groupby("family").first().to_dict() == {"paper": 4, "rivals": 2}
+    ours = [one[one["family"] == "paper"].drop(columns="family") for one in (points, metrics)]
+    alone = correlate_clusters(*ours, seed=3).set_index("metric")
+    pd.testing.assert_frame_equal(table.loc["paper"], alone)
+    assert table.loc[("rivals", "IE"), "note"] == "no interval: only 2 strategies"
+    points.loc[points["family"] == "rivals", "score"] = np.nan
+    assert set(correlate_families(points, metrics)["family"]) == {"paper"}
+    with pytest.raises(ValueError, match="must hold a model with a score"):
+        correlate_families(points.assign(score=np.nan), metrics)

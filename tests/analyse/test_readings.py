@@ -60,6 +60,57 @@ def test_slopes_as_text():
     assert table["interval"].tolist() == ["+2.00 to +8.00", "only 2 scores"]
 
 
+def test_what_was_counted_as_one_stands_beside_its_slope():
+    merged = (*FOUND[:-1], "seed 0: 0 %, 16 % are one dataset, one point at 0 %")
+    table = readings.show_slopes(slopes(merged, NOTHING)).set_index("strategy")
+    assert table.loc["response-micro", ["slope", "remark"]].tolist() == ["+5.00", merged[-1]]
+    assert table.loc["response-meso", "remark"] == ""
+    assert "remark" not in readings.show_slopes(slopes(FOUND, NOTHING))
+    assert "1 of 1 slopes differ" in readings.describe_slopes(slopes(merged))
+
+
+def decisions(*rows):
+    return pd.DataFrame(rows, columns=["family", "verdict", "sentence"])
+
+
+def test_verdicts_are_counted_by_family_and_said_one_by_one():
+    table = decisions(
+        ("bands", "no slope", "high: none."),
+        ("paper", "cannot be told", "macro: cannot."),
+        ("paper", "falls", "micro: falls."),
+        ("paper", "cannot be told", "meso: cannot."),
+    )
+    counted = ["**Family *paper*: falls 1, cannot be told 2** (of 3 slopes)."]
+    counted.append("**Family *bands*: no slope 1** (of 1 slope).")
+    assert readings.count_decisions(table) == "\n\n".join(counted)
+    paragraphs = readings.describe_decisions(table).split("\n\n")
+    assert paragraphs == [counted[0], "- macro: cannot.\n- micro: falls.\n- meso: cannot.", counted[1], "- high: none."]
+
+
+def test_without_levels_it_is_said_that_there_is_no_slope():
+    for say in (readings.count_decisions, readings.describe_decisions):
+        assert say(decisions()) == "No strategy of this study has diversity levels, so there is no slope."
+
+
+def test_what_stands_beside_a_slope_as_text():
+    beside = {"without_zero": 3.0, "without_zero_low": -1.0, "without_zero_high": 7.0, "smallest_slope": 4.25}
+    beside |= {"margin_slope": 0.02, "margin_low": -0.01, "margin_high": 0.05}
+    curved = {"rho": 0.9, "rho_low": 0.5, "rho_high": 1.0, "curve": "saturating", "rise": 6.0, "half_level": 12.4}
+    straight = {"rho": 0.2, "rho_low": None, "rho_high": None, "curve": "line", "rise": None, "half_level": None}
+    names = ["strategy", "size"]
+    fitted = slopes(FOUND, NEAR, NOTHING).assign(**beside)
+    fitted.loc[2, list(beside)] = None
+    few = dict.fromkeys(straight, None) | {"curve": ""}
+    shapes = pd.concat([fitted[names], pd.DataFrame([curved, straight, few])], axis=1).sort_values(names)
+    table = readings.show_shapes(fitted, shapes).set_index("strategy").T
+    assert table["response-micro"].tolist()[2:] == [
+        "+5.0 (+2.0 to +8.0)", "+3.0 (-1.0 to +7.0)", "+0.0200 (-0.0100 to +0.0500)", "+0.90 (+0.50 to +1.00)",
+        "levels off: +6.0 in all, half of it by 12 %", "4.2",
+    ]  # fmt: skip
+    assert table.loc[["Spearman's rho", "curve"], "response-macro"].tolist() == ["+0.20", "line"]
+    assert table["response-meso"].tolist()[2:] == ["–", "–", "–", "–", "too few levels", "–"]
+
+
 def test_slopes_beside_those_printed():
     beside = readings.show_slopes_beside(stats.fit_slopes(paper.load_scores()), paper.load_slopes())
     assert len(beside) == 18
@@ -79,12 +130,16 @@ def test_rivals_are_rows_with_an_interval_and_no_level():
 
 
 def test_strongest_correlations_come_first_and_missing_ones_last():
-    names = ["family", "part", "metric", "n", "r", "low", "high", "p", "note"]
+    names = ["family", "part", "metric", "n", "r", "low", "high", "p", "r_given_length", "given_low", "given_high"]
+    nothing = [None] * 7
     rows = [
-        ("paper", "response", "IE", 42, 0.3, 0.0, 0.5, 0.05, ""),
-        ("paper", "response", "SL", 42, None, None, None, None, "SL does not vary"),
-        ("paper", "instruction", "BL", 42, -0.6, -0.8, -0.3, 0.001, ""),
+        ("paper", "response", "IE", 42, 0.3, None, None, None, 0.1, None, None, "no interval: only 2 strategies"),
+        ("paper", "response", "SL", 42, *nothing, "SL does not vary"),
+        ("paper", "instruction", "BL", 42, -0.6, -0.8, -0.3, 0.001, -0.2, -0.5, 0.25, ""),
     ]
+    names.append("note")
     table = readings.show_correlations(pd.DataFrame(rows, columns=names))
     assert table["metric"].tolist() == ["BL of the instructions", "IE of the responses", "SL of the responses"]
-    assert table["interval"].tolist()[2] == "SL does not vary"
+    assert table["interval"].tolist() == ["-0.80 to -0.30", "no interval: only 2 strategies", "SL does not vary"]
+    assert table["given length"].tolist() == ["-0.20 (-0.50 to +0.25)", "+0.10", "–"]
+    assert table["p"].tolist() == ["0.001", "–", "–"]

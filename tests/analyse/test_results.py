@@ -1,8 +1,9 @@
 """Scores, levels and metrics of a study joined into tables."""
 
+import numpy as np
 import pandas as pd
 import pytest
-from macromicro.analyse.results import load_metrics, load_points
+from macromicro.analyse.results import load_metrics, load_points, load_verdicts
 from macromicro.study import params
 
 PRESET = """
@@ -38,6 +39,11 @@ def study(tmp_path, monkeypatch):
             scores = [50.0 + seed + (one.level or 20) / 10 for one in datasets]
             write(study.out.scores(strategy.name, seed), {"dataset": names, "score": scores, "low": 40.0, "high": 60.0})
             parts = ["instruction"] * len(names) + ["response"] * len(names)
+            judged = {"dataset": np.repeat(names, 3), "prompt_id": ["c", "a", "b"] * len(names), "margin": 0.25 + seed}
+            write(study.out.verdicts(strategy.name, seed), judged | {"verdict": ["win", "tie", "loss"] * len(names)})
+            for one in datasets:  # level 0 and level 100 of the narrow strategy came to the same samples
+                same = strategy.name == "narrow"
+                write(study.out.dataset(strategy.name, one.name), {"id": ["same" if same else one.name]})
             write(study.out.metrics(strategy.name, seed), {"dataset": names * 2, "part": parts, "IE": 1.0})
     return study
 
@@ -87,3 +93,36 @@ def test_metrics_carry_their_strategy_and_family(study):
     assert metrics.groupby("strategy")["family"].first().to_dict() == {
         "longest": "rivals", "narrow": "bands", "response-micro": "paper"
     }  # fmt: skip
+
+
+def test_verdicts_are_one_sorted_row_per_model_and_prompt(study):
+    verdicts = load_verdicts(study)
+    first = ["strategy", "family", "dataset", "size", "level", "seed", "prompt_id", "points", "margin", "digest"]
+    assert verdicts.columns.tolist() == first
+    assert verdicts["strategy"].tolist() == ["longest"] * 6 + ["narrow"] * 6 + ["response-micro"] * 12
+    assert verdicts["prompt_id"].tolist() == ["a", "b", "c"] * 8
+    assert verdicts["points"].tolist() == [0.5, 0.0, 1.0] * 8
+    ours = verdicts[verdicts["strategy"] == "response-micro"].drop_duplicates("dataset")
+    assert ours[["dataset", "level", "seed", "margin"]].to_numpy().tolist() == [
+        ["n10-d000-s0", 0.0, 0, 0.25], ["n10-d000-s1", 0.0, 1, 1.25],
+        ["n10-d100-s0", 100.0, 0, 0.25], ["n10-d100-s1", 100.0, 1, 1.25],
+    ]  # fmt: skip
+    rivals = verdicts[verdicts["strategy"] == "longest"]
+    assert rivals["level"].isna().all() and set(rivals["family"]) == {"rivals"}
+
+
+def test_datasets_of_the_same_samples_share_a_digest(study):
+    digests = load_verdicts(study).groupby("strategy")["digest"].nunique()
+    assert digests.to_dict() == {"longest": 2, "narrow": 1, "response-micro": 4}
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [({"verdict": "draw"}, "verdict 'draw' of narrow must be one of win, tie, loss"),
+     ({"dataset": "n99-d000-s0"}, "dataset 'n99-d000-s0' of narrow is not in the grid")],
+)  # fmt: skip
+def test_a_verdict_that_nobody_knows_is_refused(study, changed, words):
+    path = study.out.verdicts("narrow", 0)
+    write(path, pd.read_parquet(path).assign(**changed))
+    with pytest.raises(ValueError, match=words):
+        load_verdicts(study)

@@ -80,6 +80,7 @@ def test_what_cannot_be_told_says_what_would_have_been_needed():
         "(-4.0 to +10.0, over 3 seeds); this grid would have seen a true slope of 6.2 points 80 times in 100, "
         "and more seeds would narrow the interval most; wins and mean margin agree in sign."
     )
+    assert "this grid would have seen no slope that scores can have" in say(UNKNOWN | {"smallest_slope": 271})[1]
     assert "more prompts would narrow the interval most" in say(UNKNOWN | {"prompt_share": 0.6})[1]
 
 

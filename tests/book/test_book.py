@@ -5,10 +5,11 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import finished_study
 import pandas as pd
 import pytest
 from finished_study import executed, finish_study, write
-from macromicro.analyse import paper, readings
+from macromicro.analyse import findings, paper
 from macromicro.book import book, library, pages
 from macromicro.study.layout import Layout, find_root
 
@@ -139,7 +140,7 @@ def test_numbers_come_from_the_outputs(site):
     assert "no levels 0 % 50 % 100 % baseline baseline 0 4.25" in words(site, "stages/5_finetune.html")
     assert "paper response-micro 1 4.25 4.25 4.25" in words(site, "stages/5_finetune.html")
     assert "response-micro 0 48.0 52.5 51.0" in words(site, "stages/7_judge.html")
-    assert "response-micro 1 49.0 53.5 52.0" in words(site, "stages/7_judge.html")
+    assert "response-micro 1 49.0 53.5 52.5" in words(site, "stages/7_judge.html")
     assert "rivals longest 1 49.0" in words(site, "stages/7_judge.html")
     assert "paper response-micro 1 3 to 5 30 to 50 % 5 to 7 0.50 to 0.70 40 to 60" in words(
         site, "stages/4_select.html"
@@ -187,9 +188,31 @@ def test_the_paper_stands_beside_the_run(site):
 
 
 def test_the_introduction_says_what_was_found(site):
-    slopes = pd.read_parquet(site.parent / "results" / "slopes.parquet")
-    found = readings.describe_slopes(slopes, alpha=0.05).split("**")[1]
-    assert found in words(site, "intro.html")
+    out, text = Layout(site.parent), words(site, "intro.html")
+    (sentence,) = findings.load_decisions(out).query("strategy == 'response-micro'")["sentence"]
+    assert sentence in text, "the verdict on a claim"
+    assert "Of 400 prompts over 2 seeds, the most diverse model of response-micro (N = 5, 100 %) wins 207" in text
+    assert findings.agreement(out).replace("'", "’") in text
+    assert text.index("tiny") < text.index(sentence) < text.index("Score against diversity, a panel")
+    for word in ("how little", "in nothing else"):
+        assert word not in text
+
+
+def test_every_verdict_is_on_the_page_beside_the_paper(site):
+    text = words(site, "paper.html")
+    assert all(sentence in text for sentence in findings.load_decisions(Layout(site.parent))["sentence"])
+    assert "200 judged, of 206 that were asked" in text
+
+
+def test_a_study_of_rivals_alone_has_a_book_without_slopes(tmp_path, monkeypatch):
+    monkeypatch.setattr(finished_study, "STRATEGIES", {"longest": {"method": "longest", "family": "rivals"}})
+    finish_study(tmp_path / "study")
+    book.assemble(tmp_path / "study", tmp_path / "source")
+    texts = {name: (tmp_path / "source" / f"{name}.md").read_text(encoding="utf-8") for name in ("intro", "paper")}
+    for text in texts.values():
+        assert "No strategy of this study has diversity levels, so there is no slope." in text
+    assert "figures/scores.png" not in texts["intro"]
+    assert "star marks a slope" not in texts["paper"]
 
 
 def test_a_warning_of_the_builder_is_an_error(tmp_path):

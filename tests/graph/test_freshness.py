@@ -41,7 +41,7 @@ def test_a_level_trains_only_its_models(finished):
     study = write_preset({"select.levels": [0, 50, 100]})
     grown = {f"{s}/{n}/s0" for s in ("4_select", "5_finetune", "6_answer", "7_judge") for n in study.strategies}
     grown -= {f"{stage}/longest/s0" for stage in ("4_select", "5_finetune", "6_answer", "7_judge")}
-    assert waiting(study) == grown
+    assert waiting(study) == {*grown, "8_analyse/8_analyse"}
     assert members_waiting(study, "5_finetune/response-micro/s0") == {"response-micro/n40-d050-s0"}
     assert members_waiting(study, "6_answer/response-micro/s0") == {"response-micro/n40-d050-s0"}
 
@@ -83,6 +83,14 @@ def test_fine_tuning_does_not_read_the_table_of_levels(finished):
     assert {"4_select/response-micro/s0", "8_analyse/8_analyse"} <= waiting(study)
 
 
+def test_the_analysis_reads_verdicts_its_own_settings_and_what_strategies_are(finished):
+    for change in ({"analyse.smallest_effect": 3.0}, {"strategies.longest.family": "others"}):
+        assert waiting(write_preset(change)) == {"8_analyse/8_analyse"}
+    finish(write_preset({}))
+    finished.out.verdicts("longest", 0).write_text("other verdicts")
+    assert "8_analyse/8_analyse" in waiting(write_preset({}))
+
+
 def test_a_moved_copied_or_touched_checkout_is_done(finished, folder, tmp_path_factory, monkeypatch):
     large = finished.out.base_model  # above the size up to which Snakemake compares contents
     large.write_bytes(b"weights" * 300_000)
@@ -107,7 +115,7 @@ def test_a_harmed_output_is_made_again_and_the_reason_said(finished, harm):
     reasons = {name: why for name, why in freshness.reconcile(finished).items() if why}
     words = "is missing" if harm == "removed" else "is not what was computed"
     assert reasons["4_select/response-micro/s0"] == f"datasets/response-micro/n40-d000-s0.parquet {words}"
-    assert set(reasons) == {"4_select/response-micro/s0", "5_finetune/response-micro/s0"}
+    assert set(reasons) == {"4_select/response-micro/s0", "5_finetune/response-micro/s0", "8_analyse/8_analyse"}
 
 
 def test_a_settings_changed_back_before_it_was_computed_is_no_change(finished):

@@ -57,13 +57,14 @@ def test_the_baseline_is_where_it_is_said_to_be():
 def test_slopes_are_filled_where_they_differ_from_zero():
     slopes = stats.fit_slopes(paper.load_scores())
     ours = stats.fit_slopes(one_size())
-    ours.loc[0, "note"] = "all scores equal"
+    ours.loc[0, ["slope", "low", "high", "note"]] = [np.nan, np.nan, np.nan, "all scores equal"]
+    ours.loc[1, "note"] = "0 %, 16 % are one dataset"  # a remark, beside a slope
     figure = plots.plot_slopes({"this run": ours, "the paper": slopes})
     left, right = panels(figure)
     filled = [line for line in right.lines if line.get_marker() in "os^" and line.get_markerfacecolor() != "white"]
     assert [line.get_xdata()[0] for line in filled] == pytest.approx([10.01], abs=0.01)
     assert len([line for line in left.lines if line.get_marker() in "os^"]) == 5
-    assert "all scores equal" in [text.get_text() for text in left.texts]
+    assert [text.get_text() for text in left.texts] == ["all scores equal"]
     assert_text_inside(figure)
 
 
@@ -122,3 +123,46 @@ def test_slopes_are_grouped_by_family():
     assert [text.get_text() for text in labels] == ["paper:", *theirs, *ours, "bands:", "high", "low\\$_\\$"]
     assert [text.get_text() for text in labels if text.get_fontweight() == "bold"] == ["paper:", "bands:"]
     assert_text_inside(figure)
+
+
+def differences():
+    """Differences of the paper's points to the baseline, four points wide, as a study of two sizes has them."""
+    points = pd.concat([one_size(), one_size().query("part == 'response'").assign(size=900)], ignore_index=True)
+    return points.assign(difference=points["score"] - 50, low=points["score"] - 52, high=points["score"] - 48)
+
+
+def test_every_level_has_its_difference_with_an_interval():
+    levels = differences()
+    figure = plots.plot_levels(levels, title="Levels")
+    assert [axes.get_title() for axes in panels(figure) if axes.axison] == [
+        "instruction, N = 500", "response, N = 500", "response, N = 900"
+    ]  # fmt: skip
+    for axes, (part, size) in zip(
+        [axes for axes in panels(figure) if axes.axison], [("instruction", 500), ("response", 500), ("response", 900)],
+        strict=True,
+    ):  # fmt: skip
+        own = levels[(levels["part"] == part) & (levels["size"] == size)]
+        lines = [line for line in axes.lines if line.get_linestyle() == "None" and len(line.get_xdata())]
+        filled = [y for line in lines if line.get_markerfacecolor() != "white" for y in line.get_ydata()]
+        drawn = sorted(y for line in lines for y in line.get_ydata())
+        assert drawn == pytest.approx(sorted(own["difference"]))
+        assert sorted(filled) == pytest.approx(sorted(own.loc[own["difference"].abs() > 2, "difference"]))
+        assert len({x for line in lines for x in line.get_xdata()}) == 21, "strategies stand beside each other"
+        whiskers = [path.vertices[:, 1] for one in axes.collections for path in one.get_paths()]
+        assert np.sort(whiskers, axis=0) == pytest.approx(np.sort(own[["low", "high"]], axis=0))
+    assert legend_texts(figure) == {"macro", "meso", "micro", "baseline"}
+    assert_text_inside(figure)
+
+
+def test_a_study_of_rivals_has_figures_that_say_so():
+    rivals = with_families().query("family == 'rivals'")
+    none = stats.fit_slopes(one_size()).head(0).astype(object)
+    figures = [plots.plot_scores(rivals, stats.fit_lines(rivals), title="Rivals $ and $")]
+    figures.append(plots.plot_levels(differences().head(0), title="Levels"))
+    figures.append(plots.plot_slopes({"this run": none, "the paper": stats.fit_slopes(paper.load_scores())}))
+    for figure in figures:
+        assert [text.get_text() for text in panels(figure)[0].texts] == [plots.NO_LEVELS]
+        assert_text_inside(figure)
+    assert len(panels(figures[-1])[0].get_yticklabels()) == 6, "those of the paper"
+    with pytest.raises(ValueError, match="this run have none"):
+        plots.plot_slopes({"this run": none})

@@ -1,5 +1,5 @@
-"""Scores to statements: slopes, intervals, corrections, and the paper beside them.
+"""Scores to statements: slopes, intervals, verdicts, and the paper beside them.
 
-In comes a table with a row per model, out go slopes, lines, correlations, and sentences that say what differs from
-zero. Start reading at `stats`.
+In come the verdicts and a table with a row per model, out go slopes, curves, correlations, and sentences made by a
+rule that was written down before. Start reading at `outcome`.
 """

@@ -6,22 +6,80 @@ import pandas as pd
 
 from macromicro.analyse import paper, readings
 from macromicro.study.layout import Layout
-from macromicro.study.settings import Study
 
 
 def load_slopes(out: Layout) -> pd.DataFrame:
-    """Slopes of the study, as `stats.fit_slopes` gives them."""
+    """Slopes of the study, as `outcome.analyse_levels` gives them."""
     return pd.read_parquet(out.results / "slopes.parquet")
 
 
+def load_decisions(out: Layout) -> pd.DataFrame:
+    """Verdicts on the slopes of the study, as `outcome.analyse_levels` gives them."""
+    return pd.read_parquet(out.results / "decisions.parquet")
+
+
+def load_scores(out: Layout) -> pd.DataFrame:
+    """Scores of the study's models, as `results.load_points` gives them."""
+    return pd.read_parquet(out.results / "scores.parquet")
+
+
 def load_correlations(out: Layout) -> pd.DataFrame:
-    """Correlations of the study's metrics with its scores, as `stats.correlate` gives them."""
+    """Correlations of the study's metrics with its scores, as `metric_correlations.correlate_families` gives them."""
     return pd.read_parquet(out.results / "correlations.parquet")
 
 
-def headline(out: Layout, study: Study) -> str:
-    """A paragraph per family: which slopes differ from zero."""
-    return readings.describe_slopes(load_slopes(out), alpha=study.analyse.alpha)
+def has_slopes(out: Layout) -> bool:
+    """Whether any strategy of the study has diversity levels."""
+    return len(load_slopes(out)) > 0
+
+
+def headline(out: Layout) -> str:
+    """Every verdict on a slope: a line per family that counts them, then a sentence on each."""
+    return readings.describe_decisions(load_decisions(out))
+
+
+def verdict_on_claims(out: Layout) -> str:
+    """The verdicts on the paper's two headline results, as a list, and for every family how many slopes have which."""
+    decisions = load_decisions(out)
+    found = [f"- {row['sentence']}" for name in paper.CLAIMED for row in _of_paper(decisions, name).to_dict("records")]
+    said = "\n".join(found) or "The paper's two headline results are on strategies that this study does not have."
+    return f"{said}\n\n{readings.count_decisions(decisions)}"
+
+
+def in_plain_words(out: Layout) -> str:
+    """How many prompts the most diverse models of the paper's two headline results win, and the random ones.
+
+    Of every strategy the smallest size, which is that of the baseline, and of that the highest level; prompts of all
+    seeds are added up. Where a study has neither strategy, it is told of the first of its strategies with levels; empty
+    where there is none.
+    """
+    scores = load_scores(out)
+    leveled = scores.dropna(subset=["level", "score"])
+    claimed = [name for name in paper.CLAIMED if len(_of_paper(leveled, name))]
+    tables = [_of_paper(leveled, name) for name in claimed]
+    if not tables:
+        tables = [leveled[leveled["strategy"] == name] for name in sorted(set(leveled["strategy"]))[:1]]
+    return " ".join(map(_wins, tables))
+
+
+def _wins(models: pd.DataFrame) -> str:
+    """A sentence on the prompts that the most diverse models of one strategy win."""
+    smallest = models[models["size"] == models["size"].min()]
+    most = smallest[smallest["level"] == smallest["level"].max()]
+    row, seeds = most.iloc[0], len(most)
+    wins, ties, losses = (int(most[f"n_{name}"].sum()) for name in ("wins", "ties", "losses"))
+    asked = f"Of {wins + ties + losses:,} prompts" + (f" over {seeds} seeds" if seeds > 1 else "")
+    tied = f", and {ties:,} {'is a tie' if ties == 1 else 'are ties'}" if ties else ""
+    model = f"the most diverse model of {row['strategy']} (N = {row['size']:,}, {row['level']:.0f} %)"
+    return f"{asked}, {model} wins {wins:,}, the random one {losses:,}{tied}."
+
+
+def n_prompts(out: Layout) -> str:
+    """How many prompts a model was scored on, as text; a range where models differ in it."""
+    scores = load_scores(out)
+    counts = scores[["n_wins", "n_ties", "n_losses"]].dropna().sum(axis=1).astype(int)
+    ends = dict.fromkeys(f"{n:,}" for n in (counts.min(), counts.max()))
+    return " to ".join(ends)
 
 
 def slopes_beside_paper(out: Layout) -> pd.DataFrame:
@@ -29,7 +87,8 @@ def slopes_beside_paper(out: Layout) -> pd.DataFrame:
     ours = load_slopes(out)
     text = [
         row["note"]
-        or f"{row['slope']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f}){' *' if row['significant'] else ''}"
+        if pd.isna(row["slope"])
+        else f"{row['slope']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f}){' *' if row['significant'] else ''}"
         for row in ours.to_dict("records")
     ]
     ours = _wide(ours.assign(value=text), "here, N={:,}")
@@ -39,14 +98,21 @@ def slopes_beside_paper(out: Layout) -> pd.DataFrame:
 
 
 def agreement(out: Layout) -> str:
-    """One sentence: for how many of the paper's strategies our slope has the sign of the paper's mean over sizes."""
-    ours = _own(load_slopes(out)).groupby("strategy")["slope"].mean().dropna()
+    """For how many of the paper's strategies our slope has the sign of the paper's mean over sizes, and where not."""
+    ours = _of_paper(load_slopes(out)).dropna(subset=["slope"]).groupby("strategy")["slope"].mean()
     theirs = paper.load_slopes().groupby("strategy")["slope"].mean()
-    both = pd.DataFrame({"ours": ours, "theirs": theirs}).dropna()
+    both = pd.DataFrame({"ours": ours, "theirs": theirs}).dropna().astype(float)
     if both.empty:
         return "No strategy of this study is one of the paper's."
-    same = int((both["ours"] * both["theirs"] > 0).sum())
-    return f"The sign of the slope is the paper's for {same} of {len(both)} strategies (means over sizes)."
+    differs = both.index[both["ours"] * both["theirs"] <= 0].to_list()
+    text = f"The sign of the slope is the paper's for {len(both) - len(differs)} of {len(both)} strategies"
+    text += " (means over sizes)"
+    text += f"; it is not for {' and '.join(differs)}." if differs else "."
+    headlines = [name for name in paper.CLAIMED if name in differs]
+    if headlines:
+        kind = "both of the paper's headline results" if len(headlines) == 2 else "one of the paper's headline results"
+        text += f" Among the latter {'are' if len(headlines) == 2 else 'is'} {kind}."
+    return text + " A sign is worth no more than the interval of its slope."
 
 
 def correlations_beside_paper(out: Layout) -> pd.DataFrame:
@@ -68,6 +134,12 @@ def best_metrics(out: Layout, part: str, n: int = 3) -> Sequence[str]:
     known = table[(table["part"] == part) & table["r"].notna()]
     strongest = known.reindex(known["r"].abs().sort_values(ascending=False).index).head(n)
     return [f"{row['metric']} ({row['r']:+.2f})" for row in strongest.to_dict("records")]
+
+
+def _of_paper(table: pd.DataFrame, strategy: str | None = None) -> pd.DataFrame:
+    """The rows of the paper's family, or of one strategy of it."""
+    ours = table[table["family"] == paper.FAMILY]
+    return ours if strategy is None else ours[ours["strategy"] == strategy]
 
 
 def _own(table: pd.DataFrame) -> pd.DataFrame:

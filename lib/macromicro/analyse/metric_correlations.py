@@ -58,6 +58,24 @@ def correlate_clusters(
     return pd.DataFrame(rows)
 
 
+def correlate_families(
+    points: pd.DataFrame, metrics: pd.DataFrame, *, confidence: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """`correlate_clusters` of every family that has scores, with the column family in front.
+
+    Over all datasets of a family, those of rivals included: a metric needs no level.
+    Parameters: points also has the column family. Raises ValueError as `correlate_clusters`.
+    """
+    tables, metrics = [], metrics.drop(columns=["family", "seed"], errors="ignore")
+    for family, scored in points.dropna(subset=["score"]).groupby("family", sort=True):
+        table = correlate_clusters(scored, metrics, confidence=confidence, seed=seed)
+        table.insert(0, "family", family)
+        tables.append(table)
+    if not tables:
+        raise ValueError("points must hold a model with a score, but none has one")
+    return pd.concat(tables, ignore_index=True)
+
+
 def _draw_weights(scored: pd.DataFrame, n_bootstrap: int, rng: np.random.Generator) -> FloatArray:
     """How often each row counts in each draw of strategies and seeds, shape (n_bootstrap + 1, n_rows).
 

@@ -15,6 +15,9 @@ NAMES = {"strategy": "granularity", "diversity_percent": "level", "slope_per_per
 FAMILY = "paper"
 """Family of the paper's six strategies; those of a study are of the same name."""
 
+CLAIMED = ("response-micro", "instruction-micro")
+"""The strategies of the paper's two headline results: the one that does most for a model, and the one that harms it."""
+
 
 def list_families(table: pd.DataFrame) -> list[str]:
     """The families of a table in the order in which they are shown: the paper's, then the others by name."""

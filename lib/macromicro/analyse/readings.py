@@ -5,6 +5,29 @@ import pandas as pd
 from macromicro.analyse.paper import list_families
 from macromicro.analyse.stats import LABELS, SERIES
 
+NO_LEVELS = "No strategy of this study has diversity levels, so there is no slope."
+VERDICTS = ("rises", "falls", "rises slightly", "falls slightly", "no effect as large", "cannot be told", "no slope")
+
+
+def count_decisions(decisions: pd.DataFrame) -> str:
+    """A Markdown line per family that says how many slopes have which verdict of `verdict.decide`."""
+    lines = []
+    for family in list_families(decisions):
+        verdicts = decisions.loc[decisions["family"] == family, "verdict"]
+        counts = ", ".join(f"{name} {n}" for name in VERDICTS if (n := int((verdicts == name).sum())))
+        several = "s" if len(verdicts) > 1 else ""
+        lines.append(f"**Family *{family}*: {counts}** (of {len(verdicts)} slope{several}).")
+    return "\n\n".join(lines) or NO_LEVELS
+
+
+def describe_decisions(decisions: pd.DataFrame) -> str:
+    """The verdicts on all slopes in Markdown: for every family how many of which, then a sentence on each."""
+    blocks = []
+    for family in list_families(decisions):
+        own = decisions[decisions["family"] == family]
+        blocks += [count_decisions(own), "\n".join(f"- {sentence}" for sentence in own["sentence"])]
+    return "\n\n".join(blocks) or NO_LEVELS
+
 
 def describe_slopes(slopes: pd.DataFrame, *, alpha: float = 0.05) -> str:
     """A Markdown paragraph per family on which slopes are distinguishable from zero after Holm's correction."""
@@ -14,7 +37,7 @@ def describe_slopes(slopes: pd.DataFrame, *, alpha: float = 0.05) -> str:
 
 def _describe_family(family: str, slopes: pd.DataFrame, alpha: float) -> str:
     """One Markdown paragraph on the slopes of a family, which are corrected together."""
-    fitted = slopes[slopes["note"] == ""]
+    fitted = slopes[slopes["slope"].notna()]
     found = fitted[fitted["significant"]].sort_values("p_holm")
     near = fitted[~fitted["significant"].astype(bool) & (fitted["p"] <= alpha)]
     first = f"**{len(found)} of {len(fitted)} slopes differ from zero** at {alpha:g} after Holm's correction"
@@ -24,7 +47,7 @@ def _describe_family(family: str, slopes: pd.DataFrame, alpha: float) -> str:
         chance = f"chance alone would put about {alpha * len(fitted):.1g} there"
         text.append(f"{len(near)} more lie below {alpha:g} before the correction, where {chance}.")
     if len(slopes) > len(fitted):
-        lost = [f"{_named(row)} ({row['note']})" for row in slopes[slopes["note"] != ""].to_dict("records")]
+        lost = [f"{_named(row)} ({row['note']})" for row in slopes[slopes["slope"].isna()].to_dict("records")]
         text.append(f"No slope for {', '.join(lost)}.")
     return " ".join(text)
 
@@ -41,17 +64,59 @@ def _in_words(row: dict) -> str:
 
 
 def show_slopes(slopes: pd.DataFrame) -> pd.DataFrame:
-    """Slopes as text, a row per family, strategy and size; a missing one shows why."""
+    """Slopes as text, a row per family, strategy and size; a missing one shows why, and remarks stand beside them."""
     rows = []
     for row in _ordered(slopes, SERIES).to_dict("records"):
         name = {"family": row["family"], "strategy": row["strategy"], "N": f"{row['size']:,}"}
-        if row["note"]:
-            rows.append(name | {"slope": "–", "interval": row["note"], "p": "–", "p (Holm)": "–"})
+        if pd.isna(row["slope"]):
+            rows.append(name | {"slope": "–", "interval": row["note"], "p": "–", "p (Holm)": "–", "remark": ""})
             continue
-        interval = f"{row['low']:+.2f} to {row['high']:+.2f}"
-        p = {"p": f"{row['p']:.3f}", "p (Holm)": f"{row['p_holm']:.3f}"}
-        rows.append(name | {"slope": f"{row['slope']:+.2f}", "interval": interval, **p})
+        p = {"p": f"{row['p']:.3f}", "p (Holm)": f"{row['p_holm']:.3f}", "remark": row["note"]}
+        rows.append(name | {"slope": f"{row['slope']:+.2f}", "interval": _interval(row, "low", "high"), **p})
+    table = pd.DataFrame(rows)
+    return table if table.get("remark", pd.Series()).any() else table.drop(columns="remark", errors="ignore")
+
+
+def show_shapes(slopes: pd.DataFrame, shapes: pd.DataFrame) -> pd.DataFrame:
+    """What stands beside each slope, as text: tables slopes and shapes of `outcome.analyse_levels`.
+
+    A row per family, strategy and size: the slope without level 0, that of the mean margin, Spearman's rho, each with
+    its interval; the curve; the smallest slope that would have been told from zero.
+    """
+    rows = []
+    both = slopes.merge(shapes[[*SERIES, *shapes.columns.difference(slopes.columns)]], on=SERIES)
+    for row in _ordered(both, SERIES).to_dict("records"):
+        name = {"family": row["family"], "strategy": row["strategy"], "N": f"{row['size']:,}"}
+        values = {
+            "slope": _estimate(row, "slope", "low", "high"),
+            "without level 0": _estimate(row, "without_zero", "without_zero_low", "without_zero_high"),
+            "mean margin": _estimate(row, "margin_slope", "margin_low", "margin_high", digits=4),
+            "Spearman's rho": _estimate(row, "rho", "rho_low", "rho_high", digits=2),
+            "curve": _curve(row),
+            "smallest slope seen": "–" if pd.isna(row["smallest_slope"]) else f"{row['smallest_slope']:.1f}",
+        }
+        rows.append(name | values)
     return pd.DataFrame(rows)
+
+
+def _estimate(row: dict, value: str, low: str, high: str, *, digits: int = 1) -> str:
+    """A value with its interval as text, a dash where there is none."""
+    if pd.isna(row[value]):
+        return "–"
+    ends = "" if pd.isna(row[low]) else f" ({_interval(row, low, high, digits=digits)})"
+    return f"{row[value]:+.{digits}f}{ends}"
+
+
+def _interval(row: dict, low: str, high: str, *, digits: int = 2) -> str:
+    """An interval as text."""
+    return f"{row[low]:+.{digits}f} to {row[high]:+.{digits}f}"
+
+
+def _curve(row: dict) -> str:
+    """Whether a curve that levels off fits clearly better than the line, as text."""
+    if row["curve"] == "saturating":
+        return f"levels off: {row['rise']:+.1f} in all, half of it by {row['half_level']:.0f} %"
+    return str(row["curve"]) or "too few levels"
 
 
 def show_rivals(points: pd.DataFrame) -> pd.DataFrame:
@@ -84,11 +149,13 @@ def show_correlations(correlations: pd.DataFrame, *, n_rows: int = 6) -> pd.Data
     rows = []
     for row in pd.concat(shown).to_dict("records"):
         name = {"family": row["family"], "metric": f"{row['metric']} of the {row['part']}s", "datasets": row["n"]}
-        if row["note"]:
-            rows.append(name | {"r": "–", "interval": row["note"], "p": "–"})
-        else:
-            interval = f"{row['low']:+.2f} to {row['high']:+.2f}"
-            rows.append(name | {"r": f"{row['r']:+.2f}", "interval": interval, "p": f"{row['p']:.2g}"})
+        if pd.isna(row["r"]):
+            rows.append(name | {"r": "–", "interval": row["note"], "p": "–", "given length": "–"})
+            continue
+        p = {"p": "–" if pd.isna(row["p"]) else f"{row['p']:.2g}"}
+        given = {"given length": _estimate(row, "r_given_length", "given_low", "given_high", digits=2)}
+        interval = row["note"] if pd.isna(row["low"]) else _interval(row, "low", "high")
+        rows.append(name | {"r": f"{row['r']:+.2f}", "interval": interval, **p, **given})
     return pd.DataFrame(rows)
 
 

@@ -1,7 +1,9 @@
-"""The outcome of a study as two tables: a row per model with its score, a row per dataset and part with its metrics."""
+"""The outcome of a study as tables: a row per model, per verdict on one of its answers, per dataset and part."""
 
 import pandas as pd
 
+from macromicro.judge.score import POINTS
+from macromicro.study.files import digest
 from macromicro.study.settings import Strategy, Study
 
 
@@ -18,6 +20,21 @@ def load_points(study: Study) -> pd.DataFrame:
     points = pd.concat(tables, ignore_index=True)
     order = points.sort_values(["strategy", "size", "level", "seed"]).index
     return points.loc[order].reset_index(drop=True)
+
+
+def load_verdicts(study: Study) -> pd.DataFrame:
+    """Table of all verdicts of all seeds, a row per model and prompt, sorted by strategy, size, level, seed and prompt.
+
+    Columns: strategy, family, dataset, size, level (percent, missing for rivals), seed, prompt_id, points (1 for a win,
+    a half for a tie, 0 for a loss), margin, digest (of the file of the dataset: two levels that came to the same
+    samples share it).
+
+    Raises FileNotFoundError if a strategy was not judged, ValueError if a verdict is none of win, tie and loss, or is
+    on a dataset that is not in the grid.
+    """
+    verdicts = pd.concat([_verdicts(study, *judged) for judged in _judged(study)], ignore_index=True)
+    order = verdicts.sort_values(["strategy", "size", "level", "seed", "prompt_id"], kind="stable").index
+    return verdicts.loc[order].reset_index(drop=True)
 
 
 def load_metrics(study: Study) -> pd.DataFrame:
@@ -54,6 +71,25 @@ def _points(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
     for place, (name, value) in enumerate({"strategy": strategy.name, **about}.items()):
         table.insert(place, name, value)
     return table.astype({"granularity": object})
+
+
+def _verdicts(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
+    """The verdicts on the models of one strategy and seed."""
+    path = study.out.verdicts(strategy.name, seed)
+    verdicts = pd.read_parquet(path)
+    unknown = sorted(set(verdicts["verdict"].astype(str)) - set(POINTS))
+    if unknown:
+        raise ValueError(f"{path.name}: verdict {unknown[0]!r} of {strategy.name} must be one of {', '.join(POINTS)}")
+    datasets = strategy.datasets(seed)
+    lost = sorted(set(verdicts["dataset"]) - {one.name for one in datasets})
+    if lost:
+        raise ValueError(f"{path.name}: dataset {lost[0]!r} of {strategy.name} is not in the grid")
+    grid = pd.DataFrame(datasets).astype({"level": float})
+    grid["dataset"] = [one.name for one in datasets]
+    grid["digest"] = [digest(study.out.dataset(strategy.name, one.name)) for one in datasets]
+    table = verdicts.assign(points=verdicts["verdict"].map(POINTS)).merge(grid, on="dataset", validate="many_to_one")
+    first = ["strategy", "family", "dataset", "size", "level", "seed", "prompt_id", "points", "margin", "digest"]
+    return table.assign(family=strategy.family)[first]
 
 
 def _beside(table: pd.DataFrame, other: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,11 @@ BASELINE = {"points": 50.0, "margin": 0.0}
 """Score and mean margin of a model as good as its baseline."""
 CLEARLY_BETTER = 2.0  # AICc; models nearer than this are not told apart (Burnham and Anderson 2002, section 2.6)
 SHRUNK = 0.95  # Fisher's z of a perfect rank correlation is infinite, and with seven levels perfect ones occur
+SHAPES = (
+    *("strategy", "size", "n_seeds", "n_levels", "rho", "rho_low", "rho_high"),
+    *("curve", "aicc_gain", "rise", "half_level"),
+)
+LEVELS = ("strategy", "size", "level", "n_seeds", "difference", "low", "high", "covers")
 SCALES = (5.0, 100.0)  # percent; a curve of a smaller scale is a step, one of a larger scale a line
 
 
@@ -38,7 +43,7 @@ def describe_shapes(
         rho = rank_correlation(series, confidence=confidence, n_bootstrap=n_bootstrap, rng=rng)
         counts = {"n_seeds": series.n_seeds, "n_levels": series.n_levels}
         rows.append(name | counts | dict(zip(("rho", "rho_low", "rho_high"), rho, strict=True)) | fit_curve(series))
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows)[list(SHAPES)]
 
 
 def rank_correlation(
@@ -99,8 +104,7 @@ def compare_levels(
         rng = np.random.default_rng(seed)
         table = level_intervals(series, BASELINE[value], confidence=confidence, n_draws=n_draws, rng=rng)
         tables.append(table.assign(**name))
-    table = pd.concat(tables, ignore_index=True)
-    return table[["strategy", "size", "level", "n_seeds", "difference", "low", "high", "covers"]]
+    return pd.concat(tables, ignore_index=True)[list(LEVELS)]
 
 
 def level_intervals(

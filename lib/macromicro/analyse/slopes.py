@@ -23,6 +23,11 @@ from macromicro.analyse.stats import SLOPE_SCALE, holm
 SEVERAL_SEEDS = "other seeds and other prompts"
 ONE_SEED = "this one seed: other prompts and scatter about the line, not other seeds"
 NUMBERS = ("slope", "se", "prompt_share", "low", "high", "p", "narrow_low", "narrow_high")
+COLUMNS = (
+    *("strategy", "family", "size", "n_seeds", "n_levels", "n_prompts", *NUMBERS, "p_holm", "smallest_slope"),
+    *("without_zero", "without_zero_low", "without_zero_high"),
+    *("margin_slope", "margin_low", "margin_high", "margin_p", "covers", "note"),
+)
 
 
 def estimate_slopes(
@@ -58,10 +63,7 @@ def estimate_slopes(
         row |= _named(series.above(0), confidence, "without_zero", "without_zero")
         row |= _named(margins[tuple(name.values())], confidence, "margin", "margin_slope", p="margin_p")
         rows.append(row)
-    table = _correct(pd.DataFrame(rows), found, alpha, power)
-    first = ["strategy", "family", "size", "n_seeds", "n_levels", "n_prompts", *NUMBERS, "p_holm", "smallest_slope"]
-    last = ["covers", "note"]
-    return table[[*first, *table.columns.difference([*first, *last], sort=False), *last]]
+    return _correct(pd.DataFrame(rows), found, alpha, power)[list(COLUMNS)]
 
 
 def _correct(table: pd.DataFrame, found: list[Estimate | None], alpha: float, power: float) -> pd.DataFrame:

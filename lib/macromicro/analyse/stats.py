@@ -26,8 +26,9 @@ def fit_slopes(points: pd.DataFrame, *, confidence: float = 0.95, alpha: float =
     the family), significant (p_holm <= `alpha`), note (why there is no slope; such a series has missing values and does
     not count for Holm).
 
-    Models are taken as independent, but those of one seed are judged against one baseline, and the pools that they are
-    drawn from are nested: an interval of one seed shows the scatter around the line and not that of the baseline.
+    For single models of which no verdicts are known, as those of the paper: they are taken as independent, though those
+    of one seed are judged against one baseline, so that an interval shows the scatter around the line and nothing else.
+    The slopes of a study are those of `slopes.estimate_slopes`.
     Raises ValueError if no row has a level.
     """
     rows = [_slope(group, confidence).assign(**labels) for labels, group in _series(points)]

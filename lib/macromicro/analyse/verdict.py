@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 SMALLEST_EFFECT = 5.0  # points of score from 0 to 100 percent diversity: 5 more prompts of 100 won
+LARGEST_SLOPE = 100.0  # from no prompt won to all of them
 
 
 def decide(
@@ -80,9 +81,10 @@ def _sentence(row: Mapping, verdict: str, smallest_effect: float, power: float) 
 def _needed(row: Mapping, power: float) -> str:
     """What would have been needed to tell an effect."""
     more = "prompts" if row["prompt_share"] > 0.5 else "seeds"
-    needed = (
-        f"this grid would have seen a true slope of {row['smallest_slope']:.1f} points {100 * power:g} times in 100"
-    )
+    smallest = f"a true slope of {row['smallest_slope']:.1f} points"
+    if row["smallest_slope"] > LARGEST_SLOPE:
+        smallest = "no slope that scores can have"
+    needed = f"this grid would have seen {smallest} {100 * power:g} times in 100"
     return f"{needed}, and more {more} would narrow the interval most"
 
 

@@ -203,7 +203,11 @@ def _judge(study: Study, strategy: Strategy, seed: int) -> Cell:
 
 def _analyse(study: Study) -> Cell:
     out = study.out
-    files = [path(*cell) for cell in _judged(study) for path in (out.levels, out.metrics, out.scores)]
-    families = {name: strategy.family for name, strategy in study.strategies.items()}
-    settings = {**_section(study, "analyse", "judge"), "families": families}
+    judged = (out.levels, out.metrics, out.verdicts, out.scores)
+    files = [path(*cell) for cell in _judged(study) for path in judged]
+    strategies = [study.strategy(name) for name in study.strategies]
+    files += [out.dataset(one.name, dataset.name) for one in strategies for dataset in one.datasets()]
+    about = {"family", "part", "granularity", "method"}
+    described = {one.name: one.model_dump(mode="json", include=about) for one in strategies}
+    settings = {**_section(study, "analyse", "judge", "seed"), "strategies": described}
     return Cell("8_analyse", "", {}, settings, tuple(files), (out.results,))

@@ -1,11 +1,10 @@
-"""The figures of the study: scores against diversity, rivals, slopes; ours and the paper's drawn alike.
+"""The figures of the study: scores against diversity, levels beside random, rivals, slopes; ours and the paper's alike.
 
 Sizes suit a page 700 pixels wide. Matplotlib's defaults are left alone: `rc_context` around the first figure of a
 notebook would switch the showing of figures off again.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,9 +15,10 @@ from matplotlib.lines import Line2D
 
 from macromicro.analyse.paper import list_families
 from macromicro.plots.names import literal
+from macromicro.plots.panels import WIDTH, frame, open_empty, open_panels, pick, say, spread
 from macromicro.plots.series import Style, list_strategies, style_strategies
 
-WIDTH = 8.0  # inches: at 700 pixels, text of 10 points is 12 pixels high
+NO_LEVELS = "No strategy of this study has diversity levels."
 
 
 def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseline: float = 50.0) -> Figure:
@@ -26,55 +26,49 @@ def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseli
 
     Parameters: points, strategy, family, part, granularity, size, level, score and, where there are intervals, low and
     high; lines, as `stats.fit_lines` gives them, drawn dashed with a band of one sd; baseline, the score drawn as a
-    dotted line.
+    dotted line. Where no model has a level, the figure says so.
     """
     points = points[points["level"].notna()]
-    styles = style_strategies(points)
-    grid = _panels(points)
-    n_rows, n_columns = grid.shape
-    figure, axes_grid = plt.subplots(
-        n_rows, n_columns, figsize=(WIDTH, 0.9 + 2.9 * n_rows), sharex=True, sharey=True, squeeze=False,
-        layout="constrained",
-    )  # fmt: skip
-    several = len(list_families(points)) > 1
-    for axes, panel in zip(axes_grid.flat, grid.flat, strict=True):
-        if panel is None:
-            axes.set_axis_off()
-            continue
-        family, part, size = panel
+    if points.empty:
+        return open_empty(NO_LEVELS, title=title)
+    styles, panels = style_strategies(points), open_panels(points, title=title)
+    for axes, place in panels.used():
         for strategy, style in styles.items():
-            _draw_line(axes, _pick(lines, strategy, *panel), style.colour)
-            _draw_points(axes, _pick(points, strategy, *panel), style)
+            _draw_line(axes, pick(lines, strategy, *place), style.colour)
+            _draw_points(axes, pick(points, strategy, *place), style)
         axes.axhline(baseline, color="0.35", linestyle=":", label=f"baseline ({baseline:g})")
-        name = f"{literal(family)}\n" if several else ""
-        axes.set(title=f"{name}{part}, N = {size:,}", xticks=[0, 25, 50, 75, 100], xlim=(-6, 106))
-        axes.tick_params(labelbottom=True)
-    figure.suptitle(literal(title), fontsize=12)
-    _frame(figure, axes_grid, x_label="diversity level (%)", y_label="score")
-    return figure
+    frame(panels.figure, panels.grid, x_label="diversity level (%)", y_label="score")
+    return panels.figure
 
 
-def _panels(points: pd.DataFrame) -> np.ndarray:
-    """Family, part and size of every panel, None where one stays empty: a family's sizes, or else parts, in a row."""
-    rows = []
-    for family in list_families(points):
-        own = points[points["family"] == family]
-        parts, sizes = sorted(own["part"].unique()), sorted(own["size"].unique())
-        there = set(zip(own["part"], own["size"], strict=True))
-        lines = [[(part, size) for size in sizes] for part in parts]
-        lines = lines if len(sizes) > 1 else [[(part, sizes[0]) for part in parts]]
-        rows += [[(family, *place) if place in there else None for place in line] for line in lines]
-    grid = np.full((len(rows), max(map(len, rows))), None)
-    for y, row in enumerate(rows):
-        for x, panel in enumerate(row):
-            grid[y, x] = panel
-    return grid
+def plot_levels(levels: pd.DataFrame, *, title: str) -> Figure:
+    """Mean difference to the baseline at each level with simultaneous intervals, a panel per family, part and size.
+
+    Parameters: levels, as in `outcome.Outcome`. A filled marker differs from zero, all intervals of a strategy and
+    size holding at once; a hollow one does not. Where there are no levels, the figure says so.
+    """
+    if levels.empty:
+        return open_empty(NO_LEVELS, title=title)
+    styles, panels = style_strategies(levels), open_panels(levels, title=title)
+    for axes, place in panels.used():
+        here = [(style, pick(levels, name, *place)) for name, style in styles.items()]
+        here = [(style, series) for style, series in here if len(series)]
+        for offset, (style, series) in zip(spread(len(here), 2.4), here, strict=True):
+            _draw_differences(axes, series, style, offset)
+        axes.axhline(0, color="0.35", linestyle=":", label="baseline")
+    frame(panels.figure, panels.grid, x_label="diversity level (%)", y_label="points above the baseline")
+    return panels.figure
 
 
-def _pick(table: pd.DataFrame, strategy: str, family: str, part: str, size: int) -> pd.DataFrame:
-    """The rows of one series."""
-    same = {"strategy": strategy, "family": family, "part": part, "size": size}
-    return table[np.logical_and.reduce([table[key] == value for key, value in same.items()])]
+def _draw_differences(axes: Axes, series: pd.DataFrame, style: Style, offset: float) -> None:
+    """Differences of one series beside their levels, with their intervals."""
+    at = series["level"] + offset
+    axes.vlines(at, series["low"], series["high"], color=style.colour, linewidth=1.4)
+    axes.plot([], [], linestyle="none", marker=style.marker, color=style.colour, markersize=6, label=style.label)
+    differs = (series["low"] > 0) | (series["high"] < 0)
+    for rows, face in ((differs, style.colour), (~differs, "white")):
+        axes.plot(at[rows], series.loc[rows, "difference"], linestyle="none", marker=style.marker, color=style.colour,
+                  markersize=6, markerfacecolor=face)  # fmt: skip
 
 
 def _draw_line(axes: Axes, line: pd.DataFrame, colour: str) -> None:
@@ -97,26 +91,6 @@ def _draw_points(axes: Axes, points: pd.DataFrame, style: Style) -> None:
               label=style.label, markeredgecolor="white", markeredgewidth=0.6)  # fmt: skip
 
 
-def _frame(
-    figure: Figure, grid: np.ndarray, *, x_label: str, y_label: str = "", handles: list[Any] | None = None
-) -> None:
-    """Labels at the outer panels, grid lines, and one legend below all panels."""
-    shown = [[axes for axes in column if axes.axison] for column in grid.T]
-    for column in filter(None, shown):
-        column[-1].set_xlabel(x_label)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(y_label)
-    for axes in (axes for column in shown for axes in column):
-        axes.grid(color="0.9", linewidth=0.8)
-        axes.set_axisbelow(True)
-    if handles is None:
-        named = [dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True)) for axes in grid.flat]
-        handles = list({label: handle for found in named for label, handle in found.items()}.values())
-    longest = max(len(handle.get_label()) for handle in handles)
-    n_columns = max(1, min(len(handles), 90 // (longest + 6)))
-    figure.legend(handles=handles, loc="outside lower center", ncols=n_columns, frameon=False)
-
-
 def plot_rivals(points: pd.DataFrame, *, title: str, baseline: float = 50.0) -> Figure:
     """Scores of the models without a level: a row per strategy and size, a marker with its interval per seed.
 
@@ -132,31 +106,30 @@ def plot_rivals(points: pd.DataFrame, *, title: str, baseline: float = 50.0) -> 
     figure, axes = plt.subplots(figsize=(WIDTH, 1.6 + 0.4 * len(rows)), layout="constrained")
     for y, (name, size) in enumerate(rows):
         seeds = rivals[(rivals["strategy"] == name) & (rivals["size"] == size)].sort_values("seed")
-        places = y + _spread(len(seeds), 0.22)
+        places = y + spread(len(seeds), 0.22)
         style = styles[name]
         axes.hlines(places, seeds["low"], seeds["high"], color=style.colour, linewidth=1.6)
         axes.plot(seeds["score"], places, linestyle="none", marker=style.marker, color=style.colour, markersize=7)
     names = [literal(name) + (f", N = {size:,}" if sizes > 1 else "") for name, size in rows]
     line = axes.axvline(baseline, color="0.35", linestyle=":", label=f"random ({baseline:g})")
     axes.set(yticks=range(len(rows)), yticklabels=names, ylim=(len(rows) - 0.45, -0.55), title=literal(title))
-    _frame(figure, np.array([[axes]]), x_label="score", handles=[line])
+    frame(figure, np.array([[axes]]), x_label="score", handles=[line])
     return figure
-
-
-def _spread(n: int, reach: float) -> np.ndarray:
-    """Offsets of `n` marks around their row."""
-    return np.linspace(-reach, reach, n) if n > 1 else np.zeros(n)
 
 
 def plot_slopes(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Table 1 as a forest plot: a slope with interval per strategy and size, grouped by family, a panel per table.
 
-    Parameters: tables by title (as `stats.fit_slopes` gives them); a filled marker differs from zero after Holm's
-    correction within its family, a hollow one does not. Every panel has a scale of its own, since judges differ.
+    Parameters: tables by title (as `outcome.analyse_levels` or `stats.fit_slopes` gives them); a filled marker differs
+    from zero after Holm's correction within its family, a hollow one does not. Every panel has a scale of its own,
+    since judges differ; one of an empty table says so. Raises ValueError if all are empty.
     """
-    series = list_strategies(pd.concat(tables.values()))
+    known = [table for table in tables.values() if len(table)]
+    if not known:
+        raise ValueError(f"plot_slopes needs a slope, but {' and '.join(tables)} have none")
+    series = list_strategies(pd.concat([table[["family", "strategy", "part", "granularity"]] for table in known]))
     styles, rows = style_strategies(series), _rows(series)
-    n_sizes = max(table["size"].nunique() for table in tables.values())
+    n_sizes = max(table["size"].nunique() for table in known)
     figure, grid = plt.subplots(
         1, len(tables), figsize=(WIDTH, 1.7 + 0.22 * len(rows) * (n_sizes + 1)), sharey=True, squeeze=False,
         layout="constrained",
@@ -172,7 +145,7 @@ def plot_slopes(tables: Mapping[str, pd.DataFrame]) -> Figure:
         Line2D([], [], linestyle="none", marker="o", color="0.2", markersize=7, markerfacecolor=face, label=label)
         for face, label in (("0.2", "differs from 0 after Holm"), ("white", "does not"))
     )
-    _frame(figure, grid, x_label="slope (points of score per 100 % diversity)", handles=[filled, hollow])
+    frame(figure, grid, x_label="slope (points of score per 100 % diversity)", handles=[filled, hollow])
     return figure
 
 
@@ -185,14 +158,17 @@ def _rows(series: pd.DataFrame) -> list[tuple[str, str]]:
 
 def _draw_slopes(axes: Axes, slopes: pd.DataFrame, rows: list[tuple[str, str]], styles: Mapping[str, Style]) -> None:
     """Slopes of one table, sizes one below the other within the row of their strategy."""
+    if slopes.empty:
+        say(axes, NO_LEVELS)
+        return
     several = len(set(slopes["size"])) > 1
     among = slopes.groupby(["family", "strategy"])["size"]
     offsets = [
-        _spread(n, 0.27)[place] for n, place in zip(among.transform("size"), among.rank().astype(int) - 1, strict=True)
+        spread(n, 0.27)[place] for n, place in zip(among.transform("size"), among.rank().astype(int) - 1, strict=True)
     ]
     for row, offset in zip(slopes.to_dict("records"), offsets, strict=True):
         y = rows.index((row["family"], row["strategy"])) + offset
-        if row["note"]:
+        if pd.isna(row["slope"]):
             axes.annotate(row["note"], (0, y), xytext=(4, 0), textcoords="offset points", va="center", fontsize=9)
             continue
         colour, marker, _ = styles[row["strategy"]]

@@ -267,7 +267,12 @@ class JudgeParams(Section):
 
 
 class AnalyseParams(Section):
-    """Intervals and tests over the scores."""
+    """Intervals and tests over the scores.
+
+    `smallest_effect` is the smallest slope of interest, in points of score from 0 to 100 percent diversity: what is
+    surely smaller is called no effect as large.
+    """
 
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    smallest_effect: Rate = 5.0
