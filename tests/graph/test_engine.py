@@ -107,7 +107,7 @@ def test_kill_resume_and_change(tiny_study):
     assert computed_by(tiny_study) == set()
     change(tiny_study, "judge", tie_margin=0.01)
     assert computed_by(tiny_study) == {"7_judge/response-micro/s0", "8_analyse/8_analyse"}
-    module = tiny_study / "lib" / "macromicro" / "judge" / "score.py"
+    module = tiny_study / "lib" / "macromicro" / "judge" / "likelihood.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     assert computed_by(tiny_study) == set()
     module.write_text(module.read_text() + "\nCHANGED = True\n")
