@@ -11,6 +11,10 @@ from macromicro.annotate.types import text_array
 from macromicro.models.plain_text import fast_backend, plain_backend
 from macromicro.study.sections import Unit
 
+WHITE_SPACE = (
+    r"[\x{9}-\x{d}\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
+)
+"""What `str.split` takes for white space."""
 NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
 
 
@@ -82,8 +86,8 @@ class WordEncoder:
 
     def _split(self, texts: pa.StringArray) -> pa.ListArray:
         """The words of each text, among them empty ones at either end."""
-        if self._unit == "word":
-            return pc.utf8_split_whitespace(texts)
+        if self._unit == "word":  # Arrow's utf8_split_whitespace kept white space at the end of a text, now and then
+            return pc.split_pattern_regex(texts, WHITE_SPACE)
         return pc.split_pattern_regex(pc.utf8_lower(texts), NOT_IN_WORDS)
 
 
