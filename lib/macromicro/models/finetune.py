@@ -4,8 +4,8 @@ A step is a fixed number of samples, whatever their lengths, so that datasets of
 Samples lie end to end without padding, and positions restart with each: transformers then keeps attention within a
 sample, and the loss is that of the samples apart.
 
-The loop is written out: a trainer of the libraries takes seconds to import, as long as a small model trains, and weighs the
-passes of a step rightly only where it knows how to count their tokens.
+The loop is written out: a trainer of the libraries takes seconds to import, as long as a small model trains, and weighs
+the passes of a step rightly only where it knows how to count their tokens.
 """
 
 import math
