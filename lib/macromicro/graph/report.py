@@ -7,6 +7,7 @@ know: a run that died leaves no lock, its leftovers are swept, and a disk that i
 import argparse
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def run(study: Study, *, cores: int, options: Sequence[str] = ()) -> int:
         lock.write(f"{os.getpid()} {process.pid}")
         lock.flush()
         status = _wait(process)
-        _empty(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)
     return status
 
 
@@ -99,13 +100,6 @@ def _wait(process: subprocess.Popen) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, stop)
     return process.wait()
-
-
-def _empty(folder: Path) -> None:
-    """Remove the folder and what is in it."""
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _relative(path: Path) -> str:
