@@ -1,0 +1,95 @@
+"""All judges of a study on the same answers.
+
+A judge is a function from the answers of models and of one baseline to verdicts. What a judge reads is in the tables;
+what else it needs, an encoder or a language model, is opened here.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from macromicro.judge.length import judge_length
+from macromicro.judge.likelihood import judge_likelihood
+from macromicro.judge.pairwise import Asking, judge_pairwise
+from macromicro.judge.similarity import Embed, judge_similarity
+from macromicro.judge.verdicts import ANY_ORDER, COLUMNS
+from macromicro.study.sections import EmbedParams, Judge, JudgeLlmParams, JudgeParams
+
+Judging = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
+
+
+def open_judges(
+    kinds: Sequence[Judge], *, judge: JudgeParams, judge_llm: JudgeLlmParams, embed: EmbedParams, cache: Path | None
+) -> dict[str, Judging]:
+    """The judges by name; nothing is loaded or asked before one is called.
+
+    Parameters: judge, judge_llm, embed, the sections of the settings; cache, a folder of embeddings and replies or
+    None.
+    """
+    ties = {name: judge.tie_margin.get(name, 0.0) for name in ("similarity", "likelihood")}
+    known: dict[str, Judging] = {
+        "likelihood": partial(judge_likelihood, tie_margin=ties["likelihood"]),
+        "similarity": partial(judge_similarity, embed=_open_encoder(embed, cache), tie_margin=ties["similarity"]),
+        "length": judge_length,
+        "llm": lambda answers, baseline: judge_pairwise(
+            answers, baseline, asking=_open_asking(judge_llm, cache), max_missing=judge.max_missing
+        ),
+    }
+    return {kind: known[kind] for kind in kinds}
+
+
+def judge_answers(
+    answers: pd.DataFrame, baseline: pd.DataFrame, prompts: pd.DataFrame, *, judges: Mapping[str, Judging]
+) -> pd.DataFrame:
+    """What every judge says on every answer, judge by judge.
+
+    Parameters: answers, columns dataset, prompt_id and what the judges read (answer, log_likelihood, n_bytes);
+    baseline, the same of the one model that all are held against; prompts, columns id, instruction, response (the
+    reference); judges, as of `open_judges`.
+    Returns: dataset, prompt_id, judge, order (`any`, or where the model's answer was shown), verdict (win, tie, loss or
+    missing), margin (by how much the model is ahead, in the unit of the judge).
+    Raises ValueError as the judges do, and if a prompt is not among `prompts`.
+    """
+    given = prompts.set_index("id")[["instruction", "response"]].rename(columns={"response": "reference"})
+    sides = []
+    for table in (answers, baseline):
+        unknown = sorted(set(table["prompt_id"]) - set(given.index))
+        if unknown:
+            raise ValueError(f"every answer must be to one of the {len(given)} prompts, but {unknown[0]!r} is none")
+        sides.append(table.join(given, on="prompt_id"))
+    tables = []
+    for name, judge in judges.items():
+        found = judge(*sides).assign(judge=name)
+        tables.append((found if "order" in found else found.assign(order=ANY_ORDER))[list(COLUMNS)])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _open_encoder(embed: EmbedParams, cache: Path | None) -> Embed:
+    """What embeds texts, each once."""
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        from macromicro.annotate.embed import embed_texts
+
+        return embed_texts(texts, cache=cache / "embeddings" if cache else None, **dict(embed))
+
+    return encode
+
+
+def _open_asking(judge_llm: JudgeLlmParams, cache: Path | None) -> Asking:
+    """The language model of the settings, at its endpoint."""
+    from macromicro.models.llm import ask_endpoint, open_client
+
+    client = open_client(judge_llm.base_url, max_retries=judge_llm.max_retries, timeout=judge_llm.timeout)
+    limits = {"model": judge_llm.model, "max_tokens": judge_llm.max_tokens}
+    named = f"{judge_llm.model}@{judge_llm.revision}" if judge_llm.revision else judge_llm.model
+    return Asking(
+        ask=ask_endpoint(client, n_workers=judge_llm.n_workers, **limits),
+        model=named,
+        max_tokens=judge_llm.max_tokens,
+        max_chars=judge_llm.max_chars,
+        cache=cache / "judge.sqlite" if cache else None,
+    )
