@@ -285,7 +285,7 @@ def test_a_killed_run_pays_for_nothing_twice(server, tmp_path):
     n_paid = len(server.asked)
     assert 60 <= n_paid < 400
     judge(server, *pairs, cache=tmp_path / "judge.sqlite")
-    assert len(server.asked) <= 400 + 2, "only the two that were under way are asked again"
+    assert len(server.asked) <= 400 + 20, "only what was under way, or on its way to the disk, is asked again"
 
 
 def test_long_texts_are_cut(server):

@@ -8,9 +8,10 @@ import atexit
 import json
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -188,20 +189,49 @@ def ask_one_by_one(
                 missing.append(same[0])
                 continue
             yield from ((place, reply) for place in same)
-        asked = ask(Lazily(conversations.__getitem__, missing))
-        for row, reply in tqdm(asked, total=len(missing), desc=model, unit="reply", disable=not missing):
-            key = keys[missing[row]]
-            if reply is not None:
-                with known:
-                    known.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, reply))
-            yield from ((place, reply) for place in places[key])
+        with _keeping(known) as keep:
+            asked = ask(Lazily(conversations.__getitem__, missing))
+            for row, reply in tqdm(asked, total=len(missing), desc=model, unit="reply", disable=not missing):
+                key = keys[missing[row]]
+                if reply is not None:
+                    keep(key, reply)
+                yield from ((place, reply) for place in places[key])
+
+
+@contextmanager
+def _keeping(known: sqlite3.Connection) -> Iterator[Callable[[str, str], None]]:
+    """A function that writes a reply to the cache, in a thread of its own; all are on disk when the block is left.
+
+    A disk may take 30 ms for one: whatever has come meanwhile is written with the next. It raises what went wrong with
+    an earlier one.
+    """
+    rows: deque[tuple[str, str]] = deque()
+    written: Future[None] = Future()
+    written.set_result(None)
+
+    def write() -> None:
+        waiting = [rows.popleft() for _ in range(len(rows))]
+        if waiting:
+            with known:
+                known.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?)", waiting)
+
+    def keep(key: str, reply: str) -> None:
+        nonlocal written
+        if written.done():
+            written.result()
+        rows.append((key, reply))
+        written = writer.submit(write)
+
+    with ThreadPoolExecutor(1) as writer:
+        yield keep
+    written.result()
 
 
 def _open_cache(cache: Path | None) -> sqlite3.Connection:
     """The database of replies; in memory if there is no file. Raises ValueError if the file is something else."""
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
-    known = sqlite3.connect(cache or ":memory:", timeout=60)
+    known = sqlite3.connect(cache or ":memory:", timeout=60, check_same_thread=False)
     try:
         with known:
             known.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")
