@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from fake_study import finish, write_preset
 from macromicro.graph import execute
-from macromicro.judge.score import score_verdicts
+from macromicro.judge.score import score_judges
 from macromicro.study.layout import find_root
 
 CELL = "8_analyse/8_analyse"
@@ -28,13 +28,15 @@ def judge(study):
             verdicts = pd.DataFrame({"dataset": np.repeat(names, 200), "prompt_id": [f"p{i}" for i in range(200)] * n})
             verdicts["margin"] = rng.normal(np.repeat([(one.level or 0) / 25 for one in datasets], 200))
             verdicts["verdict"] = np.where(verdicts["margin"] > 0, "win", "loss")
+            control = verdicts.assign(judge="length", verdict=rng.permutation(verdicts["verdict"]))
+            verdicts = pd.concat([verdicts.assign(judge="similarity"), control]).assign(order="any")
             tables = {
                 study.out.levels(strategy.name, seed): pd.DataFrame({"dataset": names, "size": 40, "level": levels}),
                 study.out.metrics(strategy.name, seed): pd.DataFrame(
                     {"dataset": names * 2, "part": np.repeat(["instruction", "response"], n), **metrics}
                 ),
                 study.out.verdicts(strategy.name, seed): verdicts,
-                study.out.scores(strategy.name, seed): score_verdicts(verdicts, n_bootstrap=50, confidence=0.9, seed=0),
+                study.out.scores(strategy.name, seed): score_judges(verdicts, n_bootstrap=50, confidence=0.9, seed=0),
             }
             tables |= {study.out.dataset(strategy.name, name): pd.DataFrame({"id": [name]}) for name in names}
             for path, table in tables.items():

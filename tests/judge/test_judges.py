@@ -38,7 +38,7 @@ BASELINE = answered(base=["A kind of bread.", "A place for the ships.", "1 2 3"]
 def open_two(tmp_path, **settings):
     judge = JudgeParams(kinds=["similarity"], **settings)
     llm, embed = JudgeLlmParams(), EmbedParams(dtype="float32")
-    return open_judges(judge.all_kinds, judge=judge, judge_llm=llm, embed=embed, cache=tmp_path)
+    return open_judges(judge.all_kinds, judge=judge, judge_llm=llm, embed=embed, embeddings=tmp_path, replies=None)
 
 
 def test_the_same_answers_by_two_judges(tmp_path):

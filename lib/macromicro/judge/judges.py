@@ -23,20 +23,26 @@ Judging = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
 
 
 def open_judges(
-    kinds: Sequence[Judge], *, judge: JudgeParams, judge_llm: JudgeLlmParams, embed: EmbedParams, cache: Path | None
+    kinds: Sequence[Judge],
+    *,
+    judge: JudgeParams,
+    judge_llm: JudgeLlmParams,
+    embed: EmbedParams,
+    embeddings: Path | None,
+    replies: Path | None,
 ) -> dict[str, Judging]:
     """The judges by name; nothing is loaded or asked before one is called.
 
-    Parameters: judge, judge_llm, embed, the sections of the settings; cache, a folder of embeddings and replies or
-    None.
+    Parameters: judge, judge_llm, embed, the sections of the settings; embeddings, a folder that keeps those of one
+    collection of answers, or None; replies, an SQLite file that keeps those of a language model, or None.
     """
     ties = {name: judge.tie_margin.get(name, 0.0) for name in ("similarity", "likelihood")}
     known: dict[str, Judging] = {
         "likelihood": partial(judge_likelihood, tie_margin=ties["likelihood"]),
-        "similarity": partial(judge_similarity, embed=_open_encoder(embed, cache), tie_margin=ties["similarity"]),
+        "similarity": partial(judge_similarity, embed=_open_encoder(embed, embeddings), tie_margin=ties["similarity"]),
         "length": judge_length,
         "llm": lambda answers, baseline: judge_pairwise(
-            answers, baseline, asking=_open_asking(judge_llm, cache), max_missing=judge.max_missing
+            answers, baseline, asking=_open_asking(judge_llm, replies), max_missing=judge.max_missing
         ),
     }
     return {kind: known[kind] for kind in kinds}
@@ -68,18 +74,18 @@ def judge_answers(
     return pd.concat(tables, ignore_index=True)
 
 
-def _open_encoder(embed: EmbedParams, cache: Path | None) -> Embed:
+def _open_encoder(embed: EmbedParams, embeddings: Path | None) -> Embed:
     """What embeds texts, each once."""
 
     def encode(texts: Sequence[str]) -> NDArray[np.float32]:
         from macromicro.annotate.embed import embed_texts
 
-        return embed_texts(texts, cache=cache / "embeddings" if cache else None, **dict(embed))
+        return embed_texts(texts, cache=embeddings, **dict(embed))
 
     return encode
 
 
-def _open_asking(judge_llm: JudgeLlmParams, cache: Path | None) -> Asking:
+def _open_asking(judge_llm: JudgeLlmParams, replies: Path | None) -> Asking:
     """The language model of the settings, at its endpoint."""
     from macromicro.models.llm import ask_endpoint, open_client
 
@@ -91,5 +97,5 @@ def _open_asking(judge_llm: JudgeLlmParams, cache: Path | None) -> Asking:
         model=named,
         max_tokens=judge_llm.max_tokens,
         max_chars=judge_llm.max_chars,
-        cache=cache / "judge.sqlite" if cache else None,
+        cache=replies,
     )

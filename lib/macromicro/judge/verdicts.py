@@ -10,22 +10,21 @@ COLUMNS = ("dataset", "prompt_id", "judge", "order", "verdict", "margin")
 
 
 def join_orders(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """One verdict per model, prompt and judge from those in either order: where they differ, a tie.
+    """One verdict per model and prompt from those of one judge in either order: where they differ, a tie.
 
     It is missing where one of them is; the margin is their mean.
-    Returns: dataset, prompt_id, judge, verdict, margin, sorted by judge, dataset and prompt.
+    Returns: dataset, prompt_id, verdict, margin; where there are two orders, sorted by dataset and prompt.
     """
+    columns = ["dataset", "prompt_id", "verdict", "margin"]
     if (verdicts["order"] == ANY_ORDER).all():
-        return verdicts.drop(columns="order").reset_index(drop=True)
-    key = ["judge", "dataset", "prompt_id"]
+        return verdicts[columns].reset_index(drop=True)
     points = verdicts.assign(points=verdicts["verdict"].map(POINTS).astype(float))
-    groups = points.groupby(key, sort=True)
+    groups = points.groupby(["dataset", "prompt_id"], sort=True)
     ends = groups["points"].agg(["min", "max", "count", "size"])
     one = ends["min"].where(ends["min"] == ends["max"], POINTS["tie"]).where(ends["count"] == ends["size"])
     names = {points: name for name, points in POINTS.items()}
-    joined = pd.DataFrame({"verdict": one.map(names).astype(object), "margin": groups["margin"].mean()})
-    joined["margin"] = joined["margin"].where(one.notna())
-    return joined.reset_index()[["dataset", "prompt_id", "judge", "verdict", "margin"]]
+    margin = groups["margin"].mean().where(one.notna())
+    return pd.DataFrame({"verdict": one.map(names).astype(object), "margin": margin}).reset_index()[columns]
 
 
 def of_judge(table: pd.DataFrame, judge: str, *, where: str) -> pd.DataFrame:
