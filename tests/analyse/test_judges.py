@@ -47,7 +47,7 @@ def study(tmp_path, monkeypatch):
                     place = 0 if dataset.level is None else LEVELS.index(dataset.level)
                     share = WON.get((strategy.name, judge), (0.5,) * 3)[place] + 0.02 * (2 * seed - 1) * (place - 1)
                     won = rng.permutation(100) < round(100 * share)
-                    own = {"dataset": dataset.name, "judge": judge, "order": "any", "margin": won - 0.5}
+                    own = {"dataset": dataset.name, "judge": judge, "order": None, "margin": won - 0.5}
                     prompts = [f"p{place:02d}" for place in range(100)]
                     tables.append(pd.DataFrame({"prompt_id": prompts, **own, "verdict": np.where(won, "win", "loss")}))
             path = study.out.verdicts(strategy.name, seed)

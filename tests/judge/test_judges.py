@@ -44,7 +44,8 @@ def open_two(tmp_path, **settings):
 def test_the_same_answers_by_two_judges(tmp_path):
     verdicts = judge_answers(MODELS, BASELINE, PROMPTS, judges=open_two(tmp_path))
     assert tuple(verdicts) == COLUMNS
-    assert set(verdicts["order"]) == {"any"}
+    assert verdicts["order"].isna().all()
+    assert verdicts.loc[:1, ["length", "length_baseline"]].to_numpy().tolist() == [[12, 16], [19, 22]]
     found = verdicts.pivot_table(index=["judge", "dataset"], columns="prompt_id", values="verdict", aggfunc="first")
     assert found.loc["similarity"].to_numpy().tolist() == [["win", "loss", "tie"], ["loss", "win", "win"]]
     assert found.loc["length"].to_numpy().tolist() == [["loss", "loss", "tie"], ["loss", "win", "win"]]
@@ -104,7 +105,7 @@ def test_verdicts_of_both_orders_become_one_and_disagreement_is_a_tie():
     rows = [
         ("m", prompt, "llm", order, verdict, 0.5 if verdict == "win" else -0.5) for prompt, order, verdict in orders
     ]
-    verdicts = pd.DataFrame(rows, columns=list(COLUMNS))
+    verdicts = pd.DataFrame(rows, columns=list(COLUMNS[:6]))
     joined = join_orders(verdicts.sample(frac=1, random_state=0))
     assert joined["verdict"].where(joined["verdict"].notna(), None).tolist() == ["win", "tie", "tie", None, "loss"]
     assert joined["margin"].tolist() == pytest.approx([0.5, 0.0, -0.5, np.nan, -0.5], nan_ok=True)

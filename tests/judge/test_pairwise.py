@@ -121,7 +121,7 @@ def test_grades_in_both_orders(server):
         ("good good", "bad"), ("good", "bad"), ("bad", "bad"), ("worse", "good"), ("x", "good good")
     )
     verdicts = judge(server, answers, baseline)
-    assert verdicts["order"].tolist() == ["first", "second"] * 5
+    assert verdicts["order"].tolist() == [1, 2] * 5
     assert verdicts["verdict"].tolist() == ["win"] * 4 + ["tie"] * 2 + ["loss"] * 4
     assert verdicts["margin"].tolist() == [1, 1, 0.5, 0.5, 0, 0, -0.5, -0.5, -1, -1]
     assert len(server.asked) == 9, "two equal answers are the same question in either order"

@@ -16,7 +16,7 @@ from macromicro.judge.length import judge_length
 from macromicro.judge.likelihood import judge_likelihood
 from macromicro.judge.pairwise import Asking, judge_pairwise
 from macromicro.judge.similarity import Embed, judge_similarity
-from macromicro.judge.verdicts import ANY_ORDER, COLUMNS
+from macromicro.judge.verdicts import COLUMNS
 from macromicro.study.sections import EmbedParams, Judge, JudgeLlmParams, JudgeParams
 
 Judging = Callable[[pd.DataFrame, pd.DataFrame], pd.DataFrame]
@@ -56,8 +56,9 @@ def judge_answers(
     Parameters: answers, columns dataset, prompt_id and what the judges read (answer, log_likelihood, n_bytes);
     baseline, the same of the one model that all are held against; prompts, columns id, instruction, response (the
     reference); judges, as of `open_judges`.
-    Returns: dataset, prompt_id, judge, order (`any`, or where the model's answer was shown), verdict (win, tie, loss or
-    missing), margin (by how much the model is ahead, in the unit of the judge).
+    Returns: dataset, prompt_id, judge, order (1 or 2, at which place the model's answer was shown; missing for a judge
+    to which it is all one), verdict (win, tie, loss or missing), margin (by how much the model is ahead, in the unit of
+    the judge), length and length_baseline (characters of both answers).
     Raises ValueError as the judges do, and if a prompt is not among `prompts`.
     """
     given = prompts.set_index("id")[["instruction", "response"]].rename(columns={"response": "reference"})
@@ -67,11 +68,15 @@ def judge_answers(
         if unknown:
             raise ValueError(f"every answer must be to one of the {len(given)} prompts, but {unknown[0]!r} is none")
         sides.append(table.join(given, on="prompt_id"))
+    model, other = (table.set_index("prompt_id")["answer"].str.len() for table in sides)
+    key = ["dataset", "prompt_id"]
+    lengths = sides[0][key].assign(length=model.to_numpy(), length_baseline=other.reindex(model.index).to_numpy())
     tables = []
     for name, judge in judges.items():
         found = judge(*sides).assign(judge=name)
-        tables.append((found if "order" in found else found.assign(order=ANY_ORDER))[list(COLUMNS)])
-    return pd.concat(tables, ignore_index=True)
+        ordered = found if "order" in found else found.assign(order=pd.NA)
+        tables.append(ordered.astype({"order": "Int64"}).merge(lengths, on=key, validate="many_to_one"))
+    return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
 
 def _open_encoder(embed: EmbedParams, embeddings: Path | None) -> Embed:

@@ -19,8 +19,8 @@ from macromicro.models.llm import Ask, Conversation, Lazily, ask_one_by_one
 
 GRADES = {"A>>B": 1.0, "A>B": 0.5, "A=B": 0.0, "B>A": -0.5, "B>>A": -1.0}
 """How far answer A is ahead by each verdict."""
-ORDERS = ("first", "second")
-"""Where the model's answer is shown; its answer is A where it is first."""
+ORDERS = (1, 2)
+"""At which place the model's answer is shown; it is answer A where it is first."""
 CUT_MARK = "\n[the rest is left out]"
 
 
@@ -45,7 +45,7 @@ def judge_pairwise(
 
     Parameters: answers, columns dataset, prompt_id, instruction, answer; baseline, the same of the one model that all
     are held against; max_missing, the largest share of verdicts that may be missing.
-    Returns: dataset, prompt_id, order (`first` or `second`, where the model's answer was shown), verdict (win, tie,
+    Returns: dataset, prompt_id, order (1 or 2, at which place the model's answer was shown), verdict (win, tie,
     loss; missing where there was no reply, or none that can be read when asked twice), margin (1 clearly better, 0.5
     slightly, 0 equal, negative where the baseline is; missing likewise).
     Raises ValueError as `pairs.pair_answers`, and if more than `max_missing` are missing.

@@ -4,19 +4,17 @@ import pandas as pd
 
 POINTS = {"win": 1.0, "tie": 0.5, "loss": 0.0}
 """What a verdict counts for; a score is 100 times their mean."""
-ANY_ORDER = "any"
-"""Order of a verdict that does not depend on which answer is read first."""
-COLUMNS = ("dataset", "prompt_id", "judge", "order", "verdict", "margin")
+COLUMNS = ("dataset", "prompt_id", "judge", "order", "verdict", "margin", "length", "length_baseline")
 
 
 def join_orders(verdicts: pd.DataFrame) -> pd.DataFrame:
     """One verdict per model and prompt from those of one judge in either order: where they differ, a tie.
 
-    It is missing where one of them is; the margin is their mean.
+    It is missing where one of them is; the margin is their mean. A judge for which the order is all one has none.
     Returns: dataset, prompt_id, verdict, margin; where there are two orders, sorted by dataset and prompt.
     """
     columns = ["dataset", "prompt_id", "verdict", "margin"]
-    if (verdicts["order"] == ANY_ORDER).all():
+    if verdicts["order"].isna().all():
         return verdicts[columns].reset_index(drop=True)
     points = verdicts.assign(points=verdicts["verdict"].map(POINTS).astype(float))
     groups = points.groupby(["dataset", "prompt_id"], sort=True)
