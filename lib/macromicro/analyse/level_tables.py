@@ -17,7 +17,7 @@ COUNTS = {
     "n_response_tokens": "response tokens",
     "response_tokens": "tokens per response",
     "near_duplicates": "near-duplicates",
-    "n_cut": "samples cut",
+    "n_left_out": "too long, left out",
 }
 """Columns of a level by what a reader calls them; those that a study has not are left out."""
 SHARES = ("near_duplicates",)
@@ -54,7 +54,7 @@ def _tabulate(points: pd.DataFrame, baselines: pd.DataFrame) -> pd.DataFrame:
 
 def _describe(seeds: pd.DataFrame) -> dict[str, str]:
     """The models of one level, one for every seed, as text."""
-    if {"n_samples", "response_tokens"} <= set(seeds):
+    if "n_response_tokens" not in seeds and {"n_samples", "response_tokens"} <= set(seeds):
         seeds = seeds.assign(n_response_tokens=seeds["n_samples"] * seeds["response_tokens"])
     row = {"score": _over_seeds(seeds["score"])}
     if len(seeds) == 1 and "low" in seeds and seeds["low"].notna().all():
