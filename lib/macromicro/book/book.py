@@ -22,6 +22,7 @@ import yaml
 
 from macromicro.analyse import findings
 from macromicro.book import library, pages, runs, settings, summary
+from macromicro.judge import agreement
 from macromicro.study import params
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
@@ -87,7 +88,7 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
         chapters.append({"file": f"stages/{stage}", "title": stage_name(stage)})
         if sections:
             chapters[-1]["sections"] = sections
-    results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}]
+    results = [{"file": "judges"}, {"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}]
     about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
     rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
     parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, rooms]}
@@ -165,7 +166,9 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["table"] = markdown_table
-    environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
+    environment.globals.update(
+        agreement=agreement, summary=summary, findings=findings, library=library, runs=runs, settings=settings
+    )
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
         if group == "pages":
