@@ -44,6 +44,7 @@ def test_a_column_of_verdicts_beside_length(folder):
         (["votes.jsonl", "--column", "ours"], "no column 'ours'; there are instruction"),
         (["votes.jsonl", "--judge", "llm"], "--judge llm needs --set judge_llm.model=NAME"),
         (["votes.jsonl", "--judge", "similarity"], "missing: reference"),
+        (["votes.jsonl", "--judge", "likelihood"], "--judge likelihood: expected one of similarity, length, llm"),
         (["votes.txt"], "votes are a file that ends in .parquet"),
         (["none.csv"], "no such file: 'none.csv'"),
         (["votes.jsonl", "--column", "theirs", "-o", "x.txt"], "ends in .csv"),

@@ -14,12 +14,14 @@ from macromicro.judge.validity import check_votes, judge_pairs, measure_agreemen
 from macromicro.study.files import write_aside
 from macromicro.study.sections import EmbedParams, Judge, JudgeLlmParams, JudgeParams
 
+CHECKED: tuple[Judge, ...] = ("similarity", "length", "llm")
+"""Judges that read answers: likelihood reads none, and knows nothing of a pair of them."""
 SECTIONS = {"judge": JudgeParams, "judge_llm": JudgeLlmParams, "embed": EmbedParams}
 
 
 def check_file(
     votes: str,
-    kinds: Sequence[Judge],
+    kinds: Sequence[str],
     columns: Sequence[str],
     *,
     output: Path | None,
@@ -29,6 +31,9 @@ def check_file(
     assignments: Sequence[str],
 ) -> None:
     """Print how far judges and columns of verdicts agree with people, and write the numbers if asked to."""
+    for kind in kinds:
+        if kind not in CHECKED:
+            raise ValueError(f"--judge {kind}: expected one of {', '.join(CHECKED)}")
     settings = read_sections(assignments, SECTIONS)
     judge, judge_llm, embed = (settings[name] for name in SECTIONS)
     if "llm" in kinds and not judge_llm.model:
@@ -40,7 +45,7 @@ def check_file(
     said = {column: read_choices(pairs, column) for column in columns}
     orders = {}
     judges = open_judges(
-        kinds, judge=judge, judge_llm=judge_llm, embed=embed,
+        [kind for kind in CHECKED if kind in kinds], judge=judge, judge_llm=judge_llm, embed=embed,
         embeddings=cache / "embeddings" if cache else None, replies=cache / "judge.sqlite" if cache else None,
     )  # fmt: skip
     for name, judging in judges.items():

@@ -1,13 +1,11 @@
 """The command `judge-check`: how far judges agree with people."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from macromicro.cli.options import CacheOption, JsonOption, SeedOption, SetOption
-
-Checked = Literal["similarity", "length", "llm"]
 
 
 def judge_check(
@@ -16,7 +14,7 @@ def judge_check(
         typer.Argument(metavar="VOTES", help="Pairs of answers with people's votes: .parquet, .jsonl, .json, .csv."),
     ],
     judge: Annotated[
-        list[Checked] | None, typer.Option(help="A judge to be checked; may be repeated. Default: similarity.")
+        list[str] | None, typer.Option(help="similarity, length or llm; may be repeated. Default: similarity.")
     ] = None,
     column: Annotated[
         list[str] | None, typer.Option(help="A column of VOTES that holds verdicts (1, 2 or 0); may be repeated.")

@@ -48,7 +48,7 @@ def read_choices(pairs: pd.DataFrame, column: str) -> Votes:
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise ValueError(f"{column} must be 1 or 2 (the better answer) or 0, but row {row + 1} has "
-                         f"{pairs[column].iloc[row]!r}")  # fmt: skip
+                         f"{pairs[column].tolist()[row]!r}")  # fmt: skip
     return pairs[column].to_numpy(np.int64)
 
 
@@ -153,25 +153,28 @@ def _between_people(votes: Votes, ratio: FloatArray, draws: FloatArray) -> dict[
 def _accuracy_and_kappa(one: Votes, other: Votes, draws: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Share of equal choices, and Cohen's kappa (1960), in every draw."""
     cells = draws @ (np.eye(9)[3 * one + other] * ((one >= 0) & (other >= 0))[:, None])
-    table = cells.reshape(len(draws), 3, 3) / cells.sum(axis=1)[:, None, None]
-    agreed = np.trace(table, axis1=1, axis2=2)
-    by_chance = (table.sum(axis=1) * table.sum(axis=2)).sum(axis=1)
-    return agreed, (agreed - by_chance) / (1 - by_chance)
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no pair, or equal ones
+        table = cells.reshape(len(draws), 3, 3) / cells.sum(axis=1)[:, None, None]
+        agreed = np.trace(table, axis1=1, axis2=2)
+        by_chance = (table.sum(axis=1) * table.sum(axis=2)).sum(axis=1)
+        return agreed, (agreed - by_chance) / (1 - by_chance)
 
 
 def _explained(own: Votes, ratio: FloatArray, draws: FloatArray) -> FloatArray:
     """Squared correlation of verdicts (1, 0, -1) with the logarithm of the ratio of lengths, in every draw."""
     sign = np.array([0.0, 1.0, -1.0, 0.0])[own]
     weights = draws * (own >= 0)
-    moments = weights @ np.column_stack([sign, ratio, sign**2, ratio**2, sign * ratio]) / weights.sum(axis=1)[:, None]
-    mean_sign, mean_ratio, square_sign, square_ratio, product = moments.T
-    spread = (square_sign - mean_sign**2) * (square_ratio - mean_ratio**2)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    sums = weights @ np.column_stack([sign, ratio, sign**2, ratio**2, sign * ratio])
+    with np.errstate(invalid="ignore", divide="ignore"):  # a draw may hold no pair, or equal ones
+        moments = sums / weights.sum(axis=1)[:, None]
+        mean_sign, mean_ratio, square_sign, square_ratio, product = moments.T
+        spread = (square_sign - mean_sign**2) * (square_ratio - mean_ratio**2)
         return (product - mean_sign * mean_ratio) ** 2 / spread
 
 
 def _mean(values: NDArray[np.bool_], weights: FloatArray) -> FloatArray:
-    return (weights @ values.astype(float)) / weights.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        return (weights @ values.astype(float)) / weights.sum(axis=1)
 
 
 def _rows(judge: str, found: Mapping[str, FloatArray], confidence: float, n_pairs: int, n_prompts: int) -> pd.DataFrame:
@@ -180,6 +183,7 @@ def _rows(judge: str, found: Mapping[str, FloatArray], confidence: float, n_pair
     rows: Sequence[dict[str, object]] = [
         {"judge": judge, "measure": name, "value": values[0], "low": low, "high": high}
         for name, values in found.items()
-        for low, high in [np.nanquantile(values[1:], [tail, 1 - tail])]
+        for drawn in [values[1:][np.isfinite(values[1:])]]
+        for low, high in [np.quantile(drawn, [tail, 1 - tail]) if len(drawn) else (np.nan, np.nan)]
     ]
     return pd.DataFrame(rows).assign(n_pairs=n_pairs, n_prompts=n_prompts)
