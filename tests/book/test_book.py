@@ -185,6 +185,15 @@ def test_the_paper_stands_beside_the_run(site):
     assert f"{slope:+.1f}" in text
 
 
+def test_the_paper_is_tested_on_a_page_with_references_and_linked_from_the_introduction(site):
+    text, source = words(site, "tested.html"), (site / "tested.html").read_text(encoding="utf-8")
+    assert "Of 22 slopes, 3 differ from zero" in text
+    assert "A Simple Sequentially Rejective Multiple Test Procedure" in text
+    assert 'href="#id' in source and "Holm" in text
+    assert source.count('<img alt="') - source.count('<img alt=""') >= 2
+    assert 'href="tested.html"' in (site / "intro.html").read_text(encoding="utf-8").partition("<article")[2]
+
+
 def test_the_introduction_says_what_was_found(site):
     out, text = Layout(site.parent), words(site, "intro.html")
     (sentence,) = findings.load_decisions(out).query("strategy == 'response-micro'")["sentence"]
