@@ -39,6 +39,13 @@ def test_three_of_22_survive_together_and_one_of_18_and_three_of_four_apart(test
     assert slopes["family"].tolist() == ["paper"] * 18 + ["ablations"] * 4
 
 
+def test_what_is_told_from_zero_hangs_on_alpha():
+    points = paper_tested.load_points()
+    for alpha, told in ((0.02, 2), (0.01, 1), (0.25, 5)):
+        slopes = paper_tested.fit_all_slopes(points, alpha=alpha)
+        assert slopes["significant"].sum() == (slopes["p_holm_all"] <= alpha).sum() == told
+
+
 def test_intervals_have_five_degrees_of_freedom_and_six_where_there_are_eight_levels(tested):
     for name, df in (("words", 5), ("length held", 6)):
         (row,) = tested.slopes[tested.slopes["strategy"] == name].to_dict("records")

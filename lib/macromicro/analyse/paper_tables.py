@@ -36,7 +36,7 @@ def tabulate_differences(differences: pd.DataFrame) -> pd.DataFrame:
             "difference": f"{row['difference']:+.2f}",
             "interval": _whole(f"{row['low']:+.2f} to {row['high']:+.2f}"),
             "p": _p(row["p"]),
-            "p (Holm)": _p(row["p_holm"]),
+            "Holm": _p(row["p_holm"]),
             "seen": f"{row['smallest_seen']:.1f}",
         }
         for row in differences.to_dict("records")
