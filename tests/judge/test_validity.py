@@ -1,12 +1,15 @@
 """Agreement with people: by hand, against scikit-learn, its interval, and the kept numbers."""
 
+import nbformat
 import numpy as np
 import pandas as pd
+import papermill
 import pytest
 from macromicro.judge.agreement import describe_headline, is_checked, load_agreement, name_judge, show_agreement
 from macromicro.judge.length import judge_length
 from macromicro.judge.validity import PEOPLE, check_votes, find_majority, judge_pairs, measure_agreement
 from macromicro.study import params
+from macromicro.study.layout import find_root
 from sklearn.metrics import accuracy_score, cohen_kappa_score
 
 QUICK = {"n_bootstrap": 200}
@@ -146,3 +149,16 @@ def test_a_judge_that_agrees_no_more_than_length_is_named_in_bold():
     assert describe_headline(params.load("smoke")).startswith("**How far the judge *likelihood* agrees")
     llm = params.load("paper", changes={"judge.kinds": ["llm"], "judge_llm.model": "some-model"})
     assert describe_headline(llm).startswith("**How far the judge *llm, some-model* agrees")
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_the_tutorial_shows_the_kept_numbers_or_those_of_a_file(given, tmp_path):
+    pairs, truth = make_pairs()
+    pairs.assign(mine=truth).to_parquet(tmp_path / "votes.parquet")
+    path = find_root() / "notebooks" / "tutorials" / "judges_and_people.ipynb"
+    chosen = {"votes": str(tmp_path / "votes.parquet"), "kinds": ["length"], "columns": ["mine"]} if given else {}
+    papermill.execute_notebook(path, tmp_path / "out.ipynb", chosen, kernel_name="python3", progress_bar=False)
+    cells = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    shown = next(cell for cell in cells if cell.source.startswith("agreement = ")).outputs[0]["data"]["text/html"]
+    assert ("mine" in shown) == given
+    assert ("gpt-3.5-turbo" in shown) != given
