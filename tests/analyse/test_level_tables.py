@@ -47,8 +47,10 @@ def test_several_seeds_are_their_mean_and_their_ends():
 
 
 def test_sizes_are_named_where_there_are_several_and_random_is_the_one_that_was_met():
-    several = tabulate_levels(points(model(), model(size=60)), baselines(RANDOM, ("baseline", 60, *RANDOM[2:])))
+    random = baselines(RANDOM, ("baseline", 60, *RANDOM[2:7], 99.0))
+    several = tabulate_levels(points(model(), model(size=60)), random)
     assert several["micro"]["model"].tolist() == ["untuned", "random, N = 20", "0 %, N = 20", "0 %, N = 60"]
+    assert several["micro"]["tokens per response"][1] == "30.0"
 
 
 def test_every_strategy_with_levels_has_a_table_and_new_columns_come_in():

@@ -119,7 +119,7 @@ def test_one_seed_is_called_one_seed_and_says_what_its_interval_does_not_cover()
     )
     mixed = readings.describe_cover(pd.DataFrame({"n_seeds": [5, 1]}))
     assert mixed.startswith("5 seeds were run") and "; where one seed was run, and a slope is that seed's own" in mixed
-    assert readings.describe_cover(pd.DataFrame({"n_seeds": []})) == readings.NO_LEVELS
+    assert readings.describe_cover(pd.DataFrame({"n_seeds": []})) == "", "that there are no slopes is said elsewhere"
 
 
 def test_where_wins_and_margin_part_is_said_of_slopes_and_of_models():
@@ -132,6 +132,8 @@ def test_where_wins_and_margin_part_is_said_of_slopes_and_of_models():
     )
     agreed = readings.describe_signs(fitted.head(1), models.head(0))
     assert agreed.startswith("Wins and mean margin give slopes of one sign in 1 of 1 series. Of 0 models, 0 won")
+    none = readings.describe_signs(fitted.head(0), models)
+    assert none.startswith("Wins and mean margin have no slopes to compare. Of 4 models, 1 won more")
 
 
 def test_slopes_beside_those_printed():

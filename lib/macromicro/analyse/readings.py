@@ -64,10 +64,10 @@ def _in_words(row: dict) -> str:
 
 
 def describe_cover(slopes: pd.DataFrame) -> str:
-    """A sentence on what the intervals of the slopes cover: other seeds, or one seed and nothing beyond it."""
+    """A sentence on what the intervals of the slopes cover, other seeds or one seed alone; empty without slopes."""
     counts = sorted(set(slopes["n_seeds"].astype(int)))
     if not counts:
-        return NO_LEVELS
+        return ""
     one = (
         "one seed was run, and a slope is that seed's own: its interval covers other prompts and the scatter of levels "
         "about the line, and not another baseline, another draw of the datasets or another training"
@@ -87,6 +87,7 @@ def describe_signs(slopes: pd.DataFrame, points: pd.DataFrame) -> str:
     both = slopes.dropna(subset=["slope", "margin_slope"])
     turned = both[both["slope"] * both["margin_slope"] < 0]
     text = f"Wins and mean margin give slopes of one sign in {len(both) - len(turned)} of {len(both)} series"
+    text = text if len(both) else "Wins and mean margin have no slopes to compare"
     if len(turned):
         rows = turned.to_dict("records")
         named = [f"{_named(row)} ({row['slope']:+.1f} points, {row['margin_slope']:+.4f})" for row in rows]
