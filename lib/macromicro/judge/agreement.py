@@ -43,8 +43,13 @@ def is_checked(judge: str, agreement: pd.DataFrame) -> bool:
 
     Parameters: agreement, as of `load_agreement`. A judge that was never measured is not checked.
     """
-    accuracy = agreement[agreement["measure"] == "accuracy"].set_index("judge")
-    return judge in accuracy.index and bool(accuracy.loc[judge, "low"] > accuracy.loc[CONTROL, "value"])
+    accuracy = _accuracy(agreement)
+    return judge in accuracy and bool(accuracy[judge]["low"] > accuracy[CONTROL]["value"])
+
+
+def _accuracy(agreement: pd.DataFrame) -> dict[str, dict]:
+    """The row on accuracy of every judge."""
+    return {row["judge"]: row for row in agreement[agreement["measure"] == "accuracy"].to_dict("records")}
 
 
 def describe_headline(study: Study, agreement: pd.DataFrame | None = None) -> str:
@@ -54,14 +59,14 @@ def describe_headline(study: Study, agreement: pd.DataFrame | None = None) -> st
     Parameters: agreement, default the kept numbers.
     """
     agreement = load_agreement() if agreement is None else agreement
-    accuracy, judge = agreement[agreement["measure"] == "accuracy"].set_index("judge"), name_judge(study)
-    length = f"{100 * accuracy.loc[CONTROL, 'value']:.1f} % for the longer answer"
-    if judge not in accuracy.index:
+    accuracy, judge = _accuracy(agreement), name_judge(study)
+    length = f"{100 * accuracy[CONTROL]['value']:.1f} % for the longer answer"
+    if judge not in accuracy:
         return (
             f"**How far the judge *{judge}* agrees with people was never measured, so nothing below says what people "
             "would prefer.**"
         )
-    row = accuracy.loc[judge]
+    row = accuracy[judge]
     found = (f"the judge *{judge}* says what most people say in {100 * row['value']:.1f} % ({100 * row['low']:.1f} to "
              f"{100 * row['high']:.1f})")  # fmt: skip
     of = f"Of {row['n_pairs']:,} pairs of answers that people voted on, {found}, against {length}."
