@@ -84,7 +84,7 @@ def describe_judges(slopes: pd.DataFrame, *, alpha: float) -> str:
     judges = list(slopes["judge"].unique())
     if not judges:
         return "There are no diversity levels, so no judge has a slope."
-    tables = {judge: own.dropna(subset=["slope"]) for judge, own in slopes.groupby("judge")}
+    tables = {judge: slopes[slopes["judge"] == judge].dropna(subset=["slope"]) for judge in judges}
     said = [_disagreement(tables, judges[0], other) for other in judges[1:]]
     if CONTROL in judges[1:]:
         said.append(_about_length(tables[judges[0]], tables[CONTROL], judges[0], alpha))
