@@ -20,6 +20,7 @@ from macromicro.models.chat import (
     sort_samples,
 )
 from macromicro.study.files import write_aside
+from macromicro.study.hub import resolve_commit
 
 REFERENCE = "reference.json"
 SPECIAL_TOKENS = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
@@ -97,11 +98,14 @@ def train_tokenizer(texts: list[str], *, vocab_size: int) -> Any:
 def refer_to_base_model(path: Path, *, source: str, revision: str | None = None) -> None:
     """Load and check the model `source`, and write at `path` a checkpoint folder that only refers to it.
 
-    Parameters: source, a hub id or a local folder; revision, a commit or tag of the hub repository.
-    Raises OSError if it cannot be loaded, ValueError if tokenizer and model do not fit.
+    Parameters: source, a hub id or a local folder; revision, a commit, branch or tag of the hub repository, None for
+    the newest commit. The commit that this is now is written down, and what follows the reference loads no other.
+    Raises OSError if it cannot be loaded, ValueError if there is no such commit, or tokenizer and model do not fit.
     """
-    load_base_model(source, revision=revision)
     local = Path(source)
+    if not local.is_dir():
+        revision = resolve_commit(source, kind="model", revision=revision)
+    load_base_model(source, revision=revision)
     reference = {"source": str(local.resolve()) if local.is_dir() else source, "revision": revision}
     with write_aside(path) as folder:
         folder.mkdir()

@@ -167,13 +167,14 @@ class TokensParams(Section):
 
     `unit` is `token`, `word` (split at white space, as in the paper's ablation) or `bare-word` (lower-cased runs of
     letters and digits). `tokenizer` is a hub id, a folder, a `tokenizer.json` or `bpe`, which is trained on the
-    samples; null takes the base model's own.
+    samples; null takes the base model's own. `revision` pins the commit of a hub id.
     """
 
     low: Positive = 10
     high: Positive = 500
     unit: Unit = "token"
     tokenizer: str | None = None
+    revision: str | None = None
 
     @model_validator(mode="after")
     def _band_ordered(self) -> "TokensParams":
