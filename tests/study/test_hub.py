@@ -60,10 +60,8 @@ def test_a_revision_is_the_commit_that_the_hub_says(hub: Hub) -> None:
 
 
 def test_a_study_asks_once_and_keeps_the_answer(hub: Hub, tmp_path: Path) -> None:
-    first = pin("org/model", kind="model", revision=None, folder=tmp_path / "revisions")
-    assert [pin("org/model", kind="model", revision=None, folder=tmp_path / "revisions") for _ in range(3)] == [
-        first
-    ] * 3
+    first, *others = (pin("org/model", kind="model", revision=None, folder=tmp_path / "revisions") for _ in range(4))
+    assert others == [first] * 3
     assert hub.asked == ["/api/models/org/model"]
     [file] = (tmp_path / "revisions").iterdir()
     kept = {"kind": "model", "name": "org/model", "revision": None, "commit": first}

@@ -67,14 +67,17 @@ class Run:
             return list(self.cell.members)
         return [one for one in self.cell.members if why_not_done(self.study, one, self.digests, member=True)]
 
-    def finish_member(self, member: Cell, *, seconds: float | None = None) -> None:
+    def finish_member(
+        self, member: Cell, *, seconds: float | None = None, used: Mapping[str, Any] | None = None
+    ) -> None:
         """Write the manifest of one member, so that it is not computed again.
 
-        Parameters: seconds it took; None takes the time since the run began or the last member was finished.
+        Parameters: seconds it took; None takes the time since the run began or the last member was finished. used, what
+        its models were really asked for, as values that JSON can hold.
         """
         self.marks.append(time.time())
         since = self.marks[-2] if len(self.marks) > 1 else self.started
-        self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds)
+        self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds, used=used)
 
     def finish(self) -> "pd.DataFrame":
         """Write the manifest and return its main facts, one row per fact; by hand, what differs from the study as well.
@@ -99,7 +102,7 @@ class Run:
             facts |= compare_outputs(self.study.out.root, self.out.root, names)
         return pd.DataFrame({"this run": facts})
 
-    def _write_manifest(self, cell: Cell, seconds: float) -> dict[str, Any]:
+    def _write_manifest(self, cell: Cell, seconds: float, *, used: Mapping[str, Any] | None = None) -> dict[str, Any]:
         root, here = self.study.out.root, self.out.root
         outputs = {relative(path, root): self.digests(here / relative(path, root)) for path in cell.outputs}
         if absent := [name for name, found in outputs.items() if not found]:
@@ -113,6 +116,7 @@ class Run:
             "params": portable(self.study).model_dump(mode="json"),
             "seed": self.study.seed,
             "revisions": dict(self.revisions),
+            "used": dict(used or {}),
             "packages": package_versions(),
             "python": platform.python_version(),
             "commit": git_commit(),
