@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 from macromicro.models.finetune import train
 from test_progress import SAMPLES, TUNING
-train(SAMPLES, base=sys.argv[1], path=Path(sys.argv[2]), seed=0, **{**TUNING, "method": sys.argv[3]}, save_every_minutes=0)
+tuning = {**TUNING, "method": sys.argv[3], "save_every_minutes": 0}
+train(SAMPLES, base=sys.argv[1], path=Path(sys.argv[2]), seed=0, **tuning)
 """
 
 
