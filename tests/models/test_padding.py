@@ -12,10 +12,10 @@ def test_batches_hold_every_row_once_and_no_more_tokens_than_they_may(
     assert sorted(row for rows in batches for row in rows) == list(range(len(lengths)))
     found = [lengths[row] for rows in batches for row in rows]
     assert found == sorted(found, reverse=True)
-    for rows, after in zip(batches, [*batches[1:], None], strict=True):
+    for place, rows in enumerate(batches):
         longest = lengths[rows[0]] + n_new
         assert len(rows) * longest <= batch_tokens or len(rows) == 1
-        if after:
+        if place < len(batches) - 1:
             assert (len(rows) + 1) * longest > batch_tokens
 
 
