@@ -8,6 +8,7 @@ REPLIES = {
     "n_cut": "texts cut before the tagger read them",
     "n_malformed": "replies of the tagger that were no list",
     "n_malformed_again": "texts without tags: the second reply was none either",
+    "n_empty": "texts without tags: the list was empty",
     "n_failed": "texts without tags: the request failed",
 }
 

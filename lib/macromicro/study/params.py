@@ -123,7 +123,9 @@ def _explain(path: Path, error: ValidationError) -> str:
         key = ".".join(str(step) for step in mistake["loc"]) or "(whole file)"
         rule = mistake["msg"].removeprefix("Value error, ")
         known = "; no such setting" if mistake["type"] == "extra_forbidden" else ""
-        shown = "" if isinstance(mistake["input"], dict) else f" (given: {mistake['input']!r})"
+        secret = key.endswith("base_url") or mistake["type"] == "extra_forbidden"  # a password, or somebody's api_key
+        hidden = isinstance(mistake["input"], dict) or secret
+        shown = "" if hidden else f" (given: {mistake['input']!r})"
         lines.append(f"{path}: {key}: {rule}{known}{shown}")
     return "\n".join(lines)
 

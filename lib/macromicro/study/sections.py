@@ -134,11 +134,19 @@ class TagsParams(Section):
 
 
 def _names_server(url: str) -> str:
-    """The address, if it has a host, and a port that is none or a number."""
-    parts = urlsplit(url)
-    if not (parts.hostname or "").replace("%", ""):
-        raise ValueError(f"{url!r} names no server")
-    _ = parts.port  # raises ValueError
+    """The address, if it is one of a server and holds nothing secret; what is refused is not repeated."""
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").replace("%", ""), parts.port
+    except ValueError:
+        raise ValueError("the address of a server must be such as http://localhost:8000/v1") from None
+    if parts.username is not None or parts.query or parts.fragment or "?" in url or "#" in url:
+        raise ValueError(
+            "an address must hold no user, password or ?query, since it is written down with the study: the key of a "
+            "server comes from the environment variable OPENAI_API_KEY"
+        )
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("the address must begin with http:// or https:// and name a server")
     return url
 
 
@@ -146,16 +154,19 @@ class TagLlmParams(Section):
     """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
 
     The key of an endpoint comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
+    `max_untagged` is the largest share of texts that may be left without tags (no reply, none that can be read, or an
+    empty list); beyond it the study fails, and the replies that came are kept.
     """
 
     backend: Literal["endpoint", "vllm"] = "endpoint"
     model: str = ""
-    base_url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_names_server)] = "http://localhost:8000/v1"
+    base_url: Annotated[str, AfterValidator(_names_server)] = "http://localhost:8000/v1"
     n_workers: Positive = 16
     max_retries: Count = 5
     timeout: Rate = 120.0
     max_tokens: Positive = 256
     max_chars: Positive = 8000
+    max_untagged: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
 HOW_TO_REACH = ("base_url", "n_workers", "max_retries", "timeout")
