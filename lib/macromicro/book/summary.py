@@ -14,9 +14,9 @@ import yaml
 
 from macromicro.annotate.types import load_types
 from macromicro.book.pages import Page
-from macromicro.graph.provenance import portable
 from macromicro.judge.score import add_coordinates
 from macromicro.study.layout import Layout
+from macromicro.study.portable import portable
 from macromicro.study.settings import BASELINE, Strategy, Study
 
 LIKELIHOOD = ["prompt_id", "n_answer_tokens", "log_likelihood", "n_bytes"]
