@@ -22,6 +22,7 @@ import yaml
 
 from macromicro.analyse import findings
 from macromicro.book import library, pages, runs, settings, summary
+from macromicro.book.markdown import as_code, as_text
 from macromicro.study import params
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
@@ -121,8 +122,8 @@ def mathjax() -> Path:
 
 
 def markdown_table(table: pd.DataFrame) -> str:
-    """The table in Markdown: numbers to the right, bars in cells escaped."""
-    cells = table.astype(str).replace(r"\|", r"\\|", regex=True)
+    """The table in Markdown: numbers to the right, a row on one line, bars in cells escaped."""
+    cells = table.astype(str).replace({r"\s*\n\s*": " ", r"\|": r"\\|"}, regex=True)
     rule = ["--:" if pd.api.types.is_numeric_dtype(kind) else ":--" for kind in table.dtypes]
     rows = [list(table.columns), rule, *cells.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -164,7 +165,7 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["table"] = markdown_table
+    environment.filters.update(table=markdown_table, text=as_text, code=as_code)
     environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
