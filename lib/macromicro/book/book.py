@@ -21,7 +21,7 @@ import pandas as pd
 import yaml
 
 from macromicro.analyse import findings
-from macromicro.book import library, pages, runs, settings, summary
+from macromicro.book import library, pages, prompts, runs, settings, summary
 from macromicro.book.markdown import as_code, as_text
 from macromicro.study import params
 from macromicro.study.files import write_aside
@@ -166,6 +166,7 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters.update(table=markdown_table, text=as_text, code=as_code)
+    environment.globals.update(prompts=prompts)
     environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")

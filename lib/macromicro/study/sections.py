@@ -260,11 +260,16 @@ class FinetuneParams(Section):
 
 
 class AnswerParams(Section):
-    """How models answer the evaluation prompts; temperature 0 is greedy."""
+    """How models answer the evaluation prompts; temperature 0 is greedy.
+
+    `max_unfit` is the largest share of prompts that may not fit the context of the base model; beyond it the study
+    fails.
+    """
 
     max_new_tokens: Positive = 64
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_unfit: Annotated[float, Field(ge=0, le=1)] = 0.1
     batch_size: Positive = 64
 
 
