@@ -53,7 +53,9 @@ class CorpusParams(Section):
     `base_model_share` is held out for a base model and `eval_share` for prompts, by id; `limit` is the most of the
     others that are used. `eval_file` names a file with the prompts instead, by its path from the folder of the corpus
     file or an absolute one; `eval_share` then holds nothing out. `n_eval` is the most prompts that are used. Prompts of
-    which `max_overlap` or more stands in a sample or in base-model text are not.
+    which `max_overlap` or more stands in a sample or in base-model text are not. `max_lost` is the largest share of
+    conversations that may lose system turns, or begin otherwise than with a user and an answer; beyond it the study
+    fails.
     """
 
     source: Literal["pydocs", "file", "hub"] = "pydocs"
@@ -67,6 +69,7 @@ class CorpusParams(Section):
     eval_share: Share = 0.05
     n_eval: Positive = 200
     max_overlap: Annotated[float, Field(gt=0, le=1)] = 0.7
+    max_lost: Annotated[float, Field(ge=0, le=1)] = 0.05
     eval_file: str | None = None
     max_chars: Positive | None = None
 
