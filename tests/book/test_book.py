@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from finished_study import executed, finish_study, write
 from macromicro.analyse import findings, paper
+from macromicro.annotate.types import load_types, save_types
 from macromicro.book import book, library, pages, prompts, summary
 from macromicro.study.layout import Layout, find_root
 
@@ -258,3 +260,14 @@ def test_a_warning_of_the_builder_is_an_error(tmp_path):
     with pytest.raises(RuntimeError, match=r"missing\.md"):
         book.build(source, tmp_path / "site")
     assert not (tmp_path / "site").exists()
+
+
+def test_the_page_of_annotations_says_what_was_not_embedded(tmp_path):
+    study = finish_study(tmp_path)
+    found = pages.find_pages(tmp_path, study)
+    assert summary.NOT_EMBEDDED not in summary.annotations(Layout(tmp_path), study, found)
+    path = Layout(tmp_path).types("narrow_band")
+    cut = {"n_texts": 9, "n_cut": 3, "n_pieces": 200, "n_pieces_cut": 41}
+    save_types(replace(load_types(path), report={"embedded": cut}), path)
+    table = summary.annotations(Layout(tmp_path), study, found)
+    assert table[summary.NOT_EMBEDDED].tolist() == ["–", "20.5%"]
