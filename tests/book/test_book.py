@@ -221,13 +221,13 @@ def test_every_number_of_prompts_and_samples_says_which_and_agrees_on_all_pages(
     n_seeds, told = len(study.select.seeds), {}
     for html in [*site.glob("*.html"), *site.glob("stages/**/*.html")]:
         name, text = str(html.relative_to(site)), words(site, html.relative_to(site))
-        for number, which in re.findall(r"(\d[\d,]*) (held out|used|answered|scored)\b", text):
+        for number, which in re.findall(r"(?<![\d.,])(\d[\d,]*) (held out|used|answered|scored)\b", text):
             assert int(number.replace(",", "")) == PROMPTS[which], f"{name}: {number} {which}"
             told.setdefault(which, set()).add(name)
-        for number in re.findall(r"(\d[\d,]*) prompts\b", text):
+        for number in re.findall(r"(?<![\d.,])(\d[\d,]*) prompts\b", text):
             known = {*PROMPTS.values(), PROMPTS["scored"] * n_seeds}
             assert int(number.replace(",", "")) in known, f"{name}: {number} prompts are none that the study knows"
-        for number in re.findall(r"(\d[\d,]*) samples\b", text):
+        for number in re.findall(r"(?<![\d.,])(\d[\d,]*) samples\b", text):
             known = {finished_study.N_SAMPLES, *study.select.sizes, *(size * n_seeds for size in study.select.sizes)}
             assert int(number.replace(",", "")) in known, f"{name}: {number} samples are none that the study knows"
     assert {"paper.html", "method.html", "stages/7_judge.html"} <= told["scored"] & told["used"] & told["held out"]
