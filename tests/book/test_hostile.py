@@ -61,7 +61,7 @@ def samples(folder: Path) -> list[dict[str, str]]:
     plain = [json.loads(line) for line in (folder / "corpus.jsonl").read_text().splitlines()]
     rows = []
     for number, sample in enumerate(plain):
-        attack = ATTACKS[number % len(ATTACKS)]
+        attack = ATTACKS[number // 3 % len(ATTACKS)]
         own = {"source": attack if number % 3 == 0 else f"$plain_{number % 2}$ \\x"}
         if number % 3 == 0:
             own |= {"instruction": f"{attack} {sample['instruction']}", "response": f"{attack} {sample['response']}"}
@@ -155,9 +155,10 @@ def test_what_attacks_is_shown_as_it_stands(seen):
         "$$\\href",
     ):
         assert attack in corpus, attack
-    assert "<script>attack('script')</script>$\\href{javascript:attack('dollar')}{x}$" in seen["intro.html"]["text"]
+    intro = seen["intro.html"]["text"].replace("‘", "'").replace("’", "'")
+    assert "<script>attack('script')</script>$\\href{javascript:attack('dollar')}{x}$" in intro
     shown = "".join(page["text"] for name, page in seen.items() if name.startswith(("stages/4_", "stages/6_")))
-    assert "<img src=x onerror=" in shown
+    assert "<script>attack(" in shown
 
 
 def test_the_test_sees_an_attack(home, tmp_path):
