@@ -158,7 +158,14 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
 def _untuned_tables(out: Layout, study: Study) -> dict[Path, pd.DataFrame]:
     """The answers and scores of the base model as it is, by seed, and what the analysis makes of them."""
     answer = {"dataset": "untuned", "prompt_id": "p", "n_answer_tokens": 9, "log_likelihood": -140.0, "n_bytes": 100}
-    tables, beside = {out.answers("untuned", "untuned"): pd.DataFrame([answer])}, []
+    tables, beside = (
+        {
+            out.answers("untuned", "untuned"): pd.DataFrame(
+                [{**answer, "prompt_id": f"p{row:03}"} for row in range(N_PROMPTS)]
+            )
+        },
+        [],
+    )
     for seed in study.baselines["baseline"].select.seeds:
         scored = {"score": 4.5 + seed, "low": 2.0, "high": 8.0, "margin": -0.2}
         tables[out.scores("untuned", seed)] = pd.DataFrame([{"dataset": "untuned", **scored}])

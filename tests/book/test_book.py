@@ -143,7 +143,7 @@ def test_numbers_come_from_the_outputs(site):
     assert "response-micro 1 49.0 53.5 52.5" in words(site, "stages/7_judge.html")
     assert "rivals longest 1 49.0" in words(site, "stages/7_judge.html")
     assert "untuned untuned 1 5.5" in words(site, "stages/7_judge.html")
-    assert "untuned untuned – 1 1 9.0 2.02" in words(site, "stages/6_answer.html")
+    assert "untuned untuned – 1 200 9.0 2.02" in words(site, "stages/6_answer.html")
     assert "paper response-micro 1 3 to 5 30 to 50 % 5 to 7 0.50 to 0.70 40 to 60" in words(
         site, "stages/4_select.html"
     )

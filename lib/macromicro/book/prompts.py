@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from macromicro.study.layout import Layout
-from macromicro.study.settings import Study
+from macromicro.study.settings import UNTUNED, Study
 
 
 def count(out: Layout, study: Study) -> dict[str, int]:
@@ -18,7 +18,7 @@ def count(out: Layout, study: Study) -> dict[str, int]:
 
     Raises ValueError if models differ in how many prompts they answered, or were scored on.
     """
-    answered, scored = set(), set()
+    answered, scored = {pq.read_metadata(out.answers(UNTUNED, UNTUNED)).num_rows}, set()
     for strategy in study.all_strategies:
         for dataset in strategy.datasets():
             answered.add(pq.read_metadata(out.answers(strategy.name, dataset.name)).num_rows)
