@@ -61,7 +61,8 @@ STRATEGIES = {
     "narrow_band": {"granularity": "micro", "family": "bands", "tokens": {"low": 9}},
     "longest": {"method": "longest", "family": "rivals"},
 }
-N_PROMPTS = 200  # that were judged; six more were asked
+N_SAMPLES = 1234
+N_PROMPTS = 200  # that were answered and scored; six more were used
 SHARES = {0: (0.48, 0.525, 0.51), 1: (0.49, 0.535, 0.525)}  # of prompts won at each level; later seeds as 1
 BATCH_SECONDS, MODEL_SECONDS, OTHER_SECONDS = 1.0, 10.0, 12.4
 
@@ -93,12 +94,24 @@ def write_manifest(path: Path, cell: Cell, seconds: float) -> None:
 
 def write_tables(out: Layout, study: Study) -> None:
     """Everything but notebooks and manifests."""
-    tables = {out.responded: pd.DataFrame({"id": range(1234)}), out.prompts: pd.DataFrame({"id": range(N_PROMPTS + 6)})}
+    tables = {
+        out.responded: pd.DataFrame({"id": range(N_SAMPLES)}),
+        out.prompts: pd.DataFrame({"id": range(N_PROMPTS + 6)}),
+    }
     for strategy in study.all_strategies:
         if strategy.granularity:
             _write_types(out.types(strategy.name))
         for seed in strategy.select.seeds:
             tables |= _tables_of(out, strategy, seed)
+    report = {
+        "candidates": 300,
+        "near_a_sample": 60,
+        "near_a_base-model_text": 14,
+        "not_used": 20,
+        "used": N_PROMPTS + 6,
+    }
+    out.corpus_report.parent.mkdir(parents=True, exist_ok=True)
+    out.corpus_report.write_text(json.dumps({"prompts": report}), encoding="utf-8")
     strategies = [study.strategy(name) for name in study.strategies]
     points, verdicts = (pd.concat(map(tell, strategies), ignore_index=True) for tell in (_points, _verdicts))
     shared = {"metric": "IE", "n": 3, "r": 0.5, "low": -1.0, "high": 1.0, "family": "paper"}
@@ -113,8 +126,10 @@ def write_tables(out: Layout, study: Study) -> None:
 
 
 def _write_types(path: Path) -> None:
-    matrix = sparse.csr_array(np.array([[1, 1], [0, 1], [0, 0]], dtype=np.uint8))
-    ids, labels = np.array(["a", "b", "c"], dtype=object), np.array(["x", "y"], dtype=object)
+    carried = np.zeros((N_SAMPLES, 2), dtype=np.uint8)
+    carried[:2] = [[1, 1], [0, 1]]
+    matrix = sparse.csr_array(carried)
+    ids, labels = np.array([f"{row:04}" for row in range(N_SAMPLES)], dtype=object), np.array(["x", "y"], dtype=object)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_types(TypeMatrix(matrix=matrix, ids=ids, labels=labels, report={}), path)
 
@@ -134,7 +149,8 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
     tables = {out.levels(strategy.name, seed): levels, out.scores(strategy.name, seed): scores}
     likelihood = {"prompt_id": "p", "n_answer_tokens": 4, "log_likelihood": -70.0, "n_bytes": 100}
     for name in names:
-        tables[out.answers(strategy.name, name)] = pd.DataFrame([{"dataset": name, **likelihood}])
+        answers = pd.DataFrame({"dataset": name, **likelihood}, index=range(N_PROMPTS))
+        tables[out.answers(strategy.name, name)] = answers.assign(prompt_id=[f"p{row:03}" for row in range(N_PROMPTS)])
         tables[out.model(strategy.name, name) / "loss.parquet"] = pd.DataFrame({"loss": [5.0, 4.25]})
     return tables
 
@@ -142,7 +158,14 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
 def _untuned_tables(out: Layout, study: Study) -> dict[Path, pd.DataFrame]:
     """The answers and scores of the base model as it is, by seed, and what the analysis makes of them."""
     answer = {"dataset": "untuned", "prompt_id": "p", "n_answer_tokens": 9, "log_likelihood": -140.0, "n_bytes": 100}
-    tables, beside = {out.answers("untuned", "untuned"): pd.DataFrame([answer])}, []
+    tables, beside = (
+        {
+            out.answers("untuned", "untuned"): pd.DataFrame(
+                [{**answer, "prompt_id": f"p{row:03}"} for row in range(N_PROMPTS)]
+            )
+        },
+        [],
+    )
     for seed in study.baselines["baseline"].select.seeds:
         scored = {"score": 4.5 + seed, "low": 2.0, "high": 8.0, "margin": -0.2}
         tables[out.scores("untuned", seed)] = pd.DataFrame([{"dataset": "untuned", "judge": "likelihood", **scored}])

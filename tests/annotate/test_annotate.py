@@ -16,6 +16,7 @@ from macromicro.study.sections import EmbedParams, TagLlmParams, TagsParams, Tok
 mpl.use("agg")
 
 THEMES = ["bake the bread in a hot oven", "invert the singular matrix", "the team won the match"]
+CUT = {"n_texts": 120, "n_cut": 30, "n_pieces": 1000, "n_pieces_cut": 600}
 GRANULARITIES = ["macro", "meso", "micro"]
 
 
@@ -59,6 +60,19 @@ def annotate_small(samples, granularity, part="response", untyped="drop", tags=N
 @pytest.fixture(autouse=True)
 def no_model(monkeypatch):
     monkeypatch.setattr(module, "embed_texts", fake_embeddings)
+    monkeypatch.setattr(module, "count_cut", lambda texts, **how: {**CUT, "max_tokens": how["max_tokens"]})
+
+
+@pytest.mark.parametrize(("granularity", "policy"), [("macro", "drop"), ("micro", "nearest"), ("micro", "own")])
+def test_what_embeddings_have_not_read_is_counted_where_texts_are_embedded(samples, granularity, policy):
+    found = annotate_small(samples, granularity, untyped=policy)
+    if policy == "own":
+        assert "embedded" not in found.types.report
+        assert "word pieces not embedded" not in summarise(found).index
+        return
+    assert found.types.report["embedded"] == {**CUT, "max_tokens": 128}
+    assert summarise(found).loc["texts cut before embedding", "value"] == "30 of 120 (25.0%)"
+    assert summarise(found).loc["word pieces not embedded", "value"] == "600 of 1,000 (60.0%)"
 
 
 @pytest.mark.parametrize("granularity", GRANULARITIES)

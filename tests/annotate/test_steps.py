@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 from macromicro.annotate.annotate import Annotation, list_drops
-from macromicro.annotate.steps import count_replies, count_steps
+from macromicro.annotate.steps import count_replies, count_steps, judge_cut
 from macromicro.annotate.tag_normalisation import normalise_tags
 from macromicro.annotate.tokens import annotate_tokens
 from macromicro.annotate.types import build_types
@@ -9,6 +9,17 @@ from macromicro.annotate.types import build_types
 
 def types_with(**report):
     return build_types(["a"], [0], [0], ["x"], report=report)
+
+
+def test_a_warning_where_much_was_cut_before_embedding():
+    cut = {"n_texts": 40, "n_cut": 10, "n_pieces": 1000, "n_pieces_cut": 50, "max_tokens": 128}
+    few, many = {"embedded": cut}, {"embedded": {**cut, "n_pieces_cut": 51}}
+    assert judge_cut(few) == "The embeddings have read all but 5.0% of the word pieces (cut at embed.max_tokens=128)."
+    assert judge_cut(many).startswith("MIND: 5% of all word pieces were not embedded, the ends of 10 of 40 texts.")
+    assert "Raise embed.max_tokens=128" in judge_cut(many)
+    assert judge_cut({}) == ""
+    steps = count_steps(types_with(n_noise=12, noise_share=0.25, **many))
+    assert steps["word pieces not embedded"] == "51 of 1,000 (5.1%)"
 
 
 def test_what_each_annotator_left_out():

@@ -36,6 +36,18 @@ class RuleServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/v1"
 
 
+GARBAGE = {
+    "torn": b'{"choices": [{"mess',
+    "binary": b"\xff\xfe",
+    "nothing": b"",
+    "no choices": b'{"id": "x"}',
+    "bare choice": b'{"choices": [{}]}',
+    "a number": b'{"choices": [{"message": {"content": 5}}]}',
+    "null": b'{"choices": [{"message": {"content": null}}]}',
+    "blank": b'{"choices": [{"message": {"content": " "}}]}',
+}
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -57,12 +69,12 @@ class Handler(BaseHTTPRequestHandler):
             "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply}}],
         }  # fmt: skip
         data = json.dumps(body if status == 200 else {"error": {"message": reply}}).encode()
-        if "html" in text:
-            data = b"<html>welcome</html>"
+        garbage = [found for word, found in GARBAGE.items() if word in text]
+        data = garbage[0] if garbage else b"<html>welcome</html>" if "html" in text else data
         self.send_response(status)
         self.send_header("Content-Type", "text/html" if "html" in text else "application/json")
         self.send_header("Content-Length", str(len(data)))
-        if status >= 500:
+        if status >= 429:
             self.send_header("retry-after-ms", "1")
         self.end_headers()
         with suppress(BrokenPipeError):  # the client did not wait
@@ -72,9 +84,11 @@ class Handler(BaseHTTPRequestHandler):
         if request["model"] != MODEL:
             return 404, "no such model"
         if "locked" in text:
-            return 401, "who are you?"
+            return 401, f"who are you, {self.headers['Authorization']}?"
         if "too long" in text:
             return 400, "longer than the context"
+        if "throttled" in text:
+            return 429, "slow down"
         if "broken" in text or ("flaky" in text and n_before < 2):
             return 500, "boom"
         if "babble" in text or ("sloppy" in text and len(request["messages"]) == 1):
@@ -96,12 +110,11 @@ def server():
     thread.join()
 
 
-def write(server, texts, cache=None, *, n_tags=4, model=MODEL, n_workers=4, max_chars=1000, max_tokens=64):
+def write(server, texts, cache=None, *, n_tags=4, model=MODEL, n_workers=4, max_tokens=64, **limits):
     client = open_client(server.base_url, max_retries=3, timeout=10.0)
     ask = ask_endpoint(client, model=model, max_tokens=max_tokens, n_workers=n_workers)
-    return write_tags(
-        texts, ask=ask, model=model, n_tags=n_tags, max_tokens=max_tokens, max_chars=max_chars, cache=cache
-    )
+    limits = {"max_chars": 1000, "max_untagged": 1.0, **limits}
+    return write_tags(texts, ask=ask, model=model, n_tags=n_tags, max_tokens=max_tokens, cache=cache, **limits)
 
 
 def test_tags_of_every_text_in_order(server):
@@ -109,7 +122,7 @@ def test_tags_of_every_text_in_order(server):
     assert tags == [["poetry", "rivers"], ["poetry"], ["rivers"]]
     assert report == {
         "tagger": "llm", "model": MODEL, "n_texts": 3, "n_cut": 0,
-        "n_malformed": 0, "n_malformed_again": 0, "n_failed": 0,
+        "n_malformed": 0, "n_malformed_again": 0, "n_empty": 0, "n_failed": 0,
     }  # fmt: skip
 
 
@@ -120,6 +133,7 @@ def test_malformed_replies_are_asked_for_once_more_and_counted(server):
     assert sorted(server.asked) == ["babble poetry"] * 2 + ["sloppy rivers"] * 2 + ["tags poetry"]
 
 
+@pytest.mark.filterwarnings("ignore:.*gave no reply")
 def test_errors_of_the_server_are_retried_and_then_counted(server, tmp_path):
     tags, report = write(server, ["flaky rivers", "broken poetry", "too long a", "tags ok"], tmp_path / "c.sqlite")
     assert tags == [["rivers"], [], [], ["ok"]]
@@ -128,6 +142,50 @@ def test_errors_of_the_server_are_retried_and_then_counted(server, tmp_path):
     server.asked.clear()
     write(server, ["flaky rivers", "too long a", "tags ok"], tmp_path / "c.sqlite")
     assert server.asked == ["too long a"]
+
+
+@pytest.mark.filterwarnings("ignore:.*gave no reply")
+@pytest.mark.parametrize("word", GARBAGE)
+def test_a_reply_that_cannot_be_read_is_a_failed_request_and_is_asked_for_again(server, tmp_path, word):
+    for _ in range(2):
+        tags, report = write(server, [f"tags {word}", "tags ok"], tmp_path / "c.sqlite")
+        assert (tags, report["n_failed"], report["n_malformed"]) == ([[], ["ok"]], 1, 0)
+    assert (server.asked.count(f"tags {word}"), server.asked.count("tags ok")) == (2, 1)
+
+
+def test_why_requests_failed_is_said_once(server):
+    with pytest.warns(UserWarning, match=rf"{server.base_url}/ gave no reply to a request: status 429") as told:
+        write(server, [f"throttled {row}" for row in range(5)] + ["tags ok"])
+    assert len({str(one.message) for one in told}) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.*gave no reply")
+def test_more_failures_than_allowed_end_the_asking_and_are_never_taken_for_done(server, tmp_path):
+    cache = tmp_path / "c.sqlite"
+    texts = [f"tags word{row}" for row in range(20)] + [f"too long {row}" for row in range(980)]
+    rule = r"51 of 1,000 texts have no tags \(51 requests failed, .*more than tag_llm.max_untagged=0.05 allows: .*again"
+    with pytest.raises(RuntimeError, match=rule):
+        write(server, texts, cache, max_untagged=0.05)
+    assert len(server.asked) < 100, "it went on when it was sure to fail"
+    failed = [text for text in server.asked if text.startswith("too long")]
+    server.asked.clear()
+    with pytest.raises(RuntimeError, match="max_untagged"):
+        write(server, texts, cache, max_untagged=0.05)
+    assert not [text for text in server.asked if text.startswith("tags")]
+    assert set(failed) & set(server.asked)
+
+
+def test_texts_without_tags_are_counted_whatever_the_reason(server, tmp_path):
+    texts = ["tags ok"] * 17 + ["tags", "babble poetry", "too long a"]
+    with pytest.warns(UserWarning, match="status 400"):
+        tags, report = write(server, texts, tmp_path / "c.sqlite", max_untagged=0.15)
+    assert [report[name] for name in ("n_failed", "n_malformed_again", "n_empty")] == [1, 1, 1]
+    assert tags[17:] == [[], [], []]
+    words = r"3 of 20 texts have no tags \(1 requests failed, 1 replies were no list, 1 lists were empty\)"
+    with pytest.raises(RuntimeError, match=words):
+        write(server, texts, tmp_path / "c.sqlite", max_untagged=0.14)
+    assert server.asked.count("tags ok") == 1
+    assert server.asked.count("tags") == server.asked.count("too long a") == 2, "what failed was taken for done"
 
 
 def test_a_resumed_run_pays_for_nothing_twice(server, tmp_path):
@@ -143,7 +201,7 @@ def test_a_resumed_run_pays_for_nothing_twice(server, tmp_path):
     assert sorted(server.asked) == ["babble poetry", "sloppy rivers"]  # the corrections, not asked before
     server.asked.clear()
     assert write(server, texts[:-1], cache) == first
-    assert server.asked == []
+    assert server.asked == ["babble poetry"], "its last reply gave no tags"
 
 
 def test_the_cache_knows_content_model_prompt_and_where_replies_are_cut(server, tmp_path):
@@ -177,22 +235,26 @@ def test_the_key_comes_from_the_environment(server, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sesame")
     write(server, TEXTS)
     assert server.keys == {"Bearer sesame"}
+    with pytest.raises(PermissionError, match="who are you") as error:
+        write(server, ["tags locked"])
+    assert "sesame" not in str(error.value) and error.value.__cause__ is None
     monkeypatch.delenv("OPENAI_API_KEY")
     write(server, TEXTS)
     assert server.keys == {"Bearer sesame", "Bearer none"}
 
 
+@pytest.mark.filterwarnings("ignore:.*gave no reply")
 def test_nobody_answers(server):
     with pytest.raises(RuntimeError, match="none of 2 requests"):
         write(server, ["broken a", "broken b"])
     client = open_client("http://127.0.0.1:9/v1", max_retries=0, timeout=2.0)
     ask = ask_endpoint(client, model=MODEL, max_tokens=8, n_workers=2)
     with pytest.raises(ConnectionError, match=r"http://127.0.0.1:9/v1/ cannot be reached"):
-        write_tags(TEXTS, ask=ask, model=MODEL, n_tags=4, max_tokens=8, max_chars=99, cache=None)
+        write_tags(TEXTS, ask=ask, model=MODEL, n_tags=4, max_tokens=8, max_chars=99, max_untagged=1.0, cache=None)
     client = open_client(server.base_url, max_retries=0, timeout=0.02)
     ask = ask_endpoint(client, model=MODEL, max_tokens=8, n_workers=2)
     with pytest.raises(ConnectionError, match="too slow"):
-        write_tags(["slow a"], ask=ask, model=MODEL, n_tags=4, max_tokens=8, max_chars=99, cache=None)
+        write_tags(["slow a"], ask=ask, model=MODEL, n_tags=4, max_tokens=8, max_chars=99, max_untagged=1.0, cache=None)
 
 
 def test_not_such_a_server(server):
@@ -235,7 +297,7 @@ def test_parse_tags(reply, tags):
 def test_annotate_tags_through_the_endpoint(server, tmp_path):
     writer = open_tag_writer(
         backend="endpoint", model=MODEL, base_url=server.base_url, n_workers=2, max_retries=1, timeout=10.0,
-        max_tokens=64, max_chars=1000, cache=tmp_path / "replies.sqlite",
+        max_tokens=64, max_chars=1000, max_untagged=0.0, cache=tmp_path / "replies.sqlite",
     )  # fmt: skip
     rest = dict(n_tags=4, min_count=2, merge_distance=0.05, min_support=40, min_confidence=0.99,
                 embed=lambda tags: np.eye(len(tags)))  # fmt: skip
@@ -273,7 +335,9 @@ def test_vllm_in_process(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm.exceptions", SimpleNamespace(VLLMValidationError=RuntimeError))
     ask = ask_vllm(model="some/model", max_tokens=64)
     texts = [f"text {row:03d}" for row in range(600)]
-    tags, _ = write_tags(texts, ask=ask, model="some/model", n_tags=4, max_tokens=8, max_chars=99, cache=None)
+    tags, _ = write_tags(
+        texts, ask=ask, model="some/model", n_tags=4, max_tokens=8, max_chars=99, max_untagged=1.0, cache=None
+    )
     assert tags == [[f"{row:03d}"] for row in range(600)]
     assert loaded == ["some/model"]
     assert at_exit == [ENGINE.engine_core.shutdown]
@@ -310,7 +374,9 @@ def test_vllm_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "vllm", None)
     ask = ask_vllm(model="some/model", max_tokens=64)
     with pytest.raises(RuntimeError, match="backend=vllm needs vLLM: pip install vllm"):
-        write_tags(TEXTS, ask=ask, model="some/model", n_tags=4, max_tokens=64, max_chars=99, cache=None)
+        write_tags(
+            TEXTS, ask=ask, model="some/model", n_tags=4, max_tokens=64, max_chars=99, max_untagged=1.0, cache=None
+        )
 
 
 def test_annotate_on_the_command_line(server, tmp_path):

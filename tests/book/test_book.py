@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pandas as pd
 import pytest
 from finished_study import executed, finish_study, write
 from macromicro.analyse import findings, paper
-from macromicro.book import book, library, pages
+from macromicro.annotate.types import load_types, save_types
+from macromicro.book import book, library, pages, prompts, summary
 from macromicro.study.layout import Layout, find_root
 
 
@@ -141,13 +143,13 @@ def test_numbers_come_from_the_outputs(site):
     assert "response-micro 1 49.0 53.5 52.5" in words(site, "stages/7_judge.html")
     assert "rivals longest 1 49.0" in words(site, "stages/7_judge.html")
     assert "untuned untuned 1 5.5" in words(site, "stages/7_judge.html")
-    assert "untuned untuned – 1 1 9.0 2.02" in words(site, "stages/6_answer.html")
+    assert "untuned untuned – 1 200 9.0 2.02" in words(site, "stages/6_answer.html")
     assert "paper response-micro 1 3 to 5 30 to 50 % 5 to 7 0.50 to 0.70 40 to 60" in words(
         site, "stages/4_select.html"
     )
     assert "longest longest 1 7.0 40.0" in words(site, "stages/4_rival.html")
-    # One sample of three has no type; the others carry two and one.
-    assert "narrow_band 2 2 1 1.5" in words(site, "stages/3_annotate.html")
+    # Two samples have types, two and one.
+    assert "narrow_band 2 2 1232 1.5" in words(site, "stages/3_annotate.html")
     # 0.7 nats per byte are 1.01 bits.
     assert "1.01" in words(site, "stages/6_answer.html")
     assert "abcdef012345" in words(site, "provenance.html")
@@ -213,7 +215,41 @@ def test_the_introduction_says_what_was_found(site):
 def test_every_verdict_is_on_the_page_beside_the_paper(site):
     text = words(site, "paper.html")
     assert all(sentence in text for sentence in findings.load_decisions(Layout(site.parent))["sentence"])
-    assert "200 judged, of 206 that were asked" in text
+    assert "300 held out, 206 used, 200 answered, 200 scored" in text
+
+
+PROMPTS = {"held out": 300, "used": 206, "answered": 200, "scored": 200}
+
+
+def test_every_number_of_prompts_and_samples_says_which_and_agrees_on_all_pages(site):
+    study = summary.load_study(site.parent)
+    n_seeds, told = len(study.select.seeds), {}
+    for html in [*site.glob("*.html"), *site.glob("stages/**/*.html")]:
+        name, text = str(html.relative_to(site)), words(site, html.relative_to(site))
+        for number, which in re.findall(r"(?<![\d.,])(\d[\d,]*) (held out|used|answered|scored)\b", text):
+            assert int(number.replace(",", "")) == PROMPTS[which], f"{name}: {number} {which}"
+            told.setdefault(which, set()).add(name)
+        for number in re.findall(r"(?<![\d.,])(\d[\d,]*) prompts\b", text):
+            known = {*PROMPTS.values(), PROMPTS["scored"] * n_seeds}
+            assert int(number.replace(",", "")) in known, f"{name}: {number} prompts are none that the study knows"
+        for number in re.findall(r"(?<![\d.,])(\d[\d,]*) samples\b", text):
+            known = {finished_study.N_SAMPLES, *study.select.sizes, *(size * n_seeds for size in study.select.sizes)}
+            assert int(number.replace(",", "")) in known, f"{name}: {number} samples are none that the study knows"
+    assert {"paper.html", "method.html", "stages/7_judge.html"} <= told["scored"] & told["used"] & told["held out"]
+    answered = words(site, "stages/6_answer.html")
+    assert re.findall(r"(held out|used|answered|scored) (\d+) ", answered) == [(a, str(n)) for a, n in PROMPTS.items()]
+    assert "used 206 74 stand in a text that models have read, 20 are more than corpus.n_eval = 200" in answered
+    assert "answered 200 6 do not fit the base model’s context" in answered
+    typed = re.findall(r"response-micro 2 (\d+) (\d+) ", words(site, "stages/3_annotate.html"))
+    assert [sum(map(int, row)) for row in typed] == [finished_study.N_SAMPLES]
+
+
+def test_models_that_answered_other_numbers_of_prompts_have_no_book(tmp_path):
+    study = finish_study(tmp_path)
+    path = Layout(tmp_path).answers("longest", "n5-s1")
+    pd.read_parquet(path).head(150).to_parquet(path)
+    with pytest.raises(ValueError, match=r"answered the same prompts, but there are \[150, 200\]"):
+        prompts.count(Layout(tmp_path), study)
 
 
 def test_a_study_of_rivals_alone_has_a_book_without_slopes(tmp_path, monkeypatch):
@@ -236,3 +272,14 @@ def test_a_warning_of_the_builder_is_an_error(tmp_path):
     with pytest.raises(RuntimeError, match=r"missing\.md"):
         book.build(source, tmp_path / "site")
     assert not (tmp_path / "site").exists()
+
+
+def test_the_page_of_annotations_says_what_was_not_embedded(tmp_path):
+    study = finish_study(tmp_path)
+    found = pages.find_pages(tmp_path, study)
+    assert summary.NOT_EMBEDDED not in summary.annotations(Layout(tmp_path), study, found)
+    path = Layout(tmp_path).types("narrow_band")
+    cut = {"n_texts": 9, "n_cut": 3, "n_pieces": 200, "n_pieces_cut": 41}
+    save_types(replace(load_types(path), report={"embedded": cut}), path)
+    table = summary.annotations(Layout(tmp_path), study, found)
+    assert table[summary.NOT_EMBEDDED].tolist() == ["–", "20.5%"]

@@ -12,7 +12,7 @@ def test_the_settings_table_tells_what_differs_from_the_default():
     study = params.load("smoke")
     _, table = tabulate_settings(study)["select"]
     rows = table.set_index("setting")
-    assert rows.loc["`sizes`", "in this run"] == ", ".join(map(str, study.select.sizes))
+    assert rows.loc["`sizes`", "in this run"] == "\\, ".join(map(str, study.select.sizes))
     assert rows.loc["`levels`", "default"] == "the same"
     assert rows.loc["`sizes`", "default"] == "10000"
 

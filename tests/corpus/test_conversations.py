@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from macromicro.corpus.conversations import count_conversations
+from macromicro.corpus.conversations import check_conversations, count_conversations
 from macromicro.corpus.readers import read_samples
 
 ROLES = [
@@ -39,6 +39,21 @@ def test_what_is_left_out_is_counted(tmp_path, suffix):
     assert samples["n_system_turns"].tolist() == [1, 2, 0, 0, 1, 0, 0, 0, 1, 0]
     assert samples["opened_by"].tolist() == ["user"] * 3 + ["assistant"] * 2 + ["user"] * 2 + ["tool", "", ""]
     assert (samples["instruction"] != "").sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ({"with_system_turns": 6}, "6 of 100 conversations have system turns, which are left out"),
+        ({"opened_by_assistant": 3, "without_answer": 3}, "6 of 100 conversations do not begin with a user"),
+    ],
+)
+def test_too_many_losses_end_a_study(counts, words):
+    counts = {**dict.fromkeys(COUNTS, 0), "n": 100, **counts}
+    with pytest.raises(ValueError, match=f"my.jsonl: {words}.*corpus.max_lost=0.05 allows"):
+        check_conversations(counts, max_lost=0.05, name="my.jsonl")
+    check_conversations(counts, max_lost=0.06, name="my.jsonl")
+    check_conversations({}, max_lost=0.0, name="my.jsonl")
 
 
 @pytest.mark.parametrize("own", [{}, {"n_turns": 5}, {"n_turns": "five", "opened_by": "assistant"}])

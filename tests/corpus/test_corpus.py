@@ -191,7 +191,10 @@ def test_what_conversations_lose_is_in_the_report(tmp_path):
         row["messages"][1] = {"role": "user", "content": row["id"]}
     rows[0]["messages"][1]["role"] = "assistant"
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    report = load_corpus(**settings_of(path=str(tmp_path / "a.jsonl"), eval_share=0.3)).report
+    given = {"path": str(tmp_path / "a.jsonl"), "eval_share": 0.3}
+    with pytest.raises(ValueError, match=r"a.jsonl: 40 of 40 conversations have system turns.*corpus.max_lost=0.05"):
+        load_corpus(**settings_of(**given))
+    report = load_corpus(**settings_of(**given, max_lost=1.0)).report
     assert report["conversations"] == {
         "n": 40,
         "cut": 0,

@@ -1,5 +1,7 @@
 """One notebook: what is refused before it runs, and how it is retried."""
 
+import sys
+
 import nbformat
 import pytest
 from macromicro.annotate.types import load_types
@@ -93,3 +95,22 @@ def test_a_run_by_hand_leaves_the_study_alone(finished, folder, capsys, monkeypa
     assert "changed in types/response-micro.npz: 2 to 1 types, 1 to 1 pairs of sample and type" in shown
     assert (folder / place / "types/response-micro.npz").is_file()
     assert finished.out.types("response-micro").read_bytes() == before
+
+
+SAYS = "import os, sys\nprint(os.environ['OPENAI_API_KEY'], os.getcwd())\nsys.stderr.write(sys.prefix + '/lib')"
+
+
+@pytest.mark.parametrize("ending", [WRITES, "raise ValueError(os.environ['OPENAI_API_KEY'] + ' at ' + os.getcwd())"])
+def test_keys_and_folders_of_the_machine_stay_out_of_notebooks_and_logs(finished, folder, capfd, monkeypatch, ending):
+    monkeypatch.setattr(execute.os, "environ", {**execute.os.environ, "OPENAI_API_KEY": "sk-hunter2hunter2"})
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-hunter2hunter2")
+    notebook(folder, "3_annotate", PARAMETERS, SAYS, ending)
+    dependencies.code_of.cache_clear()
+    failed = execute.main(["tiny", "3_annotate/response-micro"])
+    where = finished.out.log if failed else finished.out.notebook
+    shown = capfd.readouterr().out
+    written = where("3_annotate", "response-micro").read_text()
+    assert "***" in written and ".venv/lib" in written
+    for text in (written, shown):
+        assert "hunter2" not in text and str(folder) not in text and sys.prefix not in text
+    assert ("ValueError: *** at ." in shown) == bool(failed)

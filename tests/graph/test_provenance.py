@@ -5,10 +5,10 @@ import json
 
 import pytest
 from fake_study import finish, write_preset
-from macromicro.graph import provenance
 from macromicro.graph.cells import list_cells
 from macromicro.graph.provenance import IN_GRAPH, start
 from macromicro.study import params
+from macromicro.study.portable import portable
 
 
 def test_the_manifest_says_what_was_run(finished, folder, monkeypatch):
@@ -31,11 +31,11 @@ def test_the_manifest_says_what_was_run(finished, folder, monkeypatch):
 def test_absolute_corpus_paths_are_cut_to_their_names(finished):
     paths = {"source": "file", "path": "/home/someone/my.jsonl", "eval_file": "/home/someone/eval.jsonl"}
     theirs = finished.model_copy(update={"corpus": finished.corpus.model_copy(update=paths)})
-    shared = provenance.portable(theirs).corpus
+    shared = portable(theirs).corpus
     assert (shared.path, shared.eval_file) == ("my.jsonl", "eval.jsonl")
     settings = next(cell.settings for cell in list_cells(theirs).values() if cell.stage == "1_corpus")
     assert "/home" not in json.dumps(settings)
-    assert provenance.portable(finished) == finished
+    assert portable(finished) == finished
 
 
 def test_a_missing_output_is_an_error_and_leaves_no_manifest(finished, monkeypatch):

@@ -41,10 +41,18 @@ def test_settings_survive_a_round_trip(tmp_path):
         ({"select": {"sizes": [10, 10]}}, "select", "must not repeat"),
         ({"finetune": {"learning_rate": 0}}, "finetune.learning_rate", "greater than 0"),
         ({"finetune": {"max_tokens": 9999}}, "whole file", "at most base_model.context_length=512"),
-        ({"tag_llm": {"base_url": "localhost:8000"}}, "tag_llm.base_url", "pattern"),
-        ({"tag_llm": {"base_url": "http://"}}, "tag_llm.base_url", "'http://' names no server"),
-        ({"tag_llm": {"base_url": "http://["}}, "tag_llm.base_url", "Invalid IPv6 URL"),
-        ({"tag_llm": {"base_url": "http://localhost:abc/v1"}}, "tag_llm.base_url", "Port could not be cast"),
+        ({"tag_llm": {"base_url": "localhost:8000"}}, "tag_llm.base_url", "must begin with http:// or https://"),
+        (
+            {"tag_llm": {"base_url": "http://"}},
+            "tag_llm.base_url",
+            "must begin with http:// or https:// and name a server",
+        ),
+        ({"tag_llm": {"base_url": "http://["}}, "tag_llm.base_url", "must be such as http://localhost:8000/v1"),
+        (
+            {"tag_llm": {"base_url": "http://localhost:abc/v1"}},
+            "tag_llm.base_url",
+            "must be such as http://localhost:8000/v1",
+        ),
         ({"study": "My Study"}, "study", "pattern"),
         ({"seed": True}, "seed", "valid integer"),
         ({"corpus": {"source": "file"}}, "corpus.path", "needs a file"),
@@ -61,6 +69,32 @@ def test_impossible_settings_are_refused_with_file_key_and_rule(tmp_path, change
 def test_the_offending_value_is_shown(tmp_path):
     with pytest.raises(ValueError, match=r"given: 101"):
         params.load(write(tmp_path, {"select": {"sizes": [10], "levels": [101]}}))
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        *(("http://me:hunter2@host/v1", "hunter2"), ("http://hunter2@host/v1", "hunter2")),
+        *(("https://host/v1?api_key=hunter2", "hunter2"), ("https://host/v1#hunter2", "hunter2")),
+        *(("http://me:hunter2@host:port/v1", "hunter2"), ("http://me:hunter2@[", "hunter2")),
+        *(("ftp://me:hunter2@host", "hunter2"), ("me:hunter2@host", "hunter2")),
+    ],
+)
+def test_a_secret_in_an_address_is_refused_and_not_repeated(tmp_path, url, secret):
+    with pytest.raises(ValueError, match=r"tag_llm.base_url") as error:
+        params.load(write(tmp_path, {"tag_llm": {"base_url": url}}))
+    assert secret not in str(error.value)
+
+
+def test_the_way_out_is_named_where_an_address_holds_a_secret(tmp_path):
+    with pytest.raises(ValueError, match="comes from the environment variable OPENAI_API_KEY"):
+        params.load(write(tmp_path, {"tag_llm": {"base_url": "http://me:hunter2@host/v1"}}))
+
+
+def test_the_value_of_an_unknown_setting_is_not_repeated(tmp_path):
+    with pytest.raises(ValueError, match=r"tag_llm.api_key: .*no such setting") as error:
+        params.load(write(tmp_path, {"tag_llm": {"api_key": "hunter2"}}))
+    assert "hunter2" not in str(error.value)
 
 
 def test_extends_overrides_key_by_key(tmp_path):

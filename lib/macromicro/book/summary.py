@@ -14,14 +14,15 @@ import yaml
 
 from macromicro.annotate.types import load_types
 from macromicro.book.pages import Page
-from macromicro.graph.provenance import portable
 from macromicro.judge.score import add_coordinates
 from macromicro.judge.verdicts import of_judge
 from macromicro.study.layout import Layout
+from macromicro.study.portable import portable
 from macromicro.study.settings import BASELINE, UNTUNED, Strategy, Study
 
 LIKELIHOOD = ["prompt_id", "n_answer_tokens", "log_likelihood", "n_bytes"]
 NO_LEVEL = "no levels"
+NOT_EMBEDDED = "word pieces not embedded"
 NONE = "–"
 
 
@@ -54,9 +55,18 @@ def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFram
                 "samples with types": len(typed),
                 "without": types.n_samples - len(typed),
                 "types per sample": round(float(typed.mean()), 1) if len(typed) else 0.0,
+                NOT_EMBEDDED: _share_not_embedded(types.report),
             }
         )
-    return _without_dull(pd.DataFrame(rows))
+    table = _without_dull(pd.DataFrame(rows))
+    embeds = NOT_EMBEDDED in table and (table[NOT_EMBEDDED] != "–").any()
+    return table if embeds else table.drop(columns=NOT_EMBEDDED, errors="ignore")
+
+
+def _share_not_embedded(report: dict[str, Any]) -> str:
+    """The share of word pieces that were cut before the texts were embedded, a dash where none were."""
+    found = report.get("embedded")
+    return f"{found['n_pieces_cut'] / max(found['n_pieces'], 1):.1%}" if found else "–"
 
 
 def selections(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:

@@ -5,6 +5,7 @@ it are taken. System turns are left out. A conversation that does not start with
 exchange: its texts are empty. What was cut and left out is kept as numbers (`FACTS`), and `count_conversations` counts.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,24 @@ def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
         "opened_by_assistant": int(by_assistant.sum()),
         "without_answer": int((empty & ~by_assistant).sum()),
     }
+
+
+def check_conversations(counts: Mapping[str, int], *, max_lost: float, name: str) -> None:
+    """Raise ValueError if a larger share of conversations than `max_lost` lost system turns, or has no exchange.
+
+    Parameters: counts, as `count_conversations` gives them; name, what was read.
+    """
+    n = counts.get("n", 0)
+    unusable = counts.get("opened_by_assistant", 0) + counts.get("without_answer", 0)
+    for found, words in (
+        (counts.get("with_system_turns", 0), "have system turns, which are left out"),
+        (unusable, "do not begin with a user and an answer, so that they give no sample"),
+    ):
+        if found > max_lost * n:
+            raise ValueError(
+                f"{name}: {found:,} of {n:,} conversations {words}; more than corpus.max_lost={max_lost:g} allows: "
+                "mend the corpus, or raise it if that is meant"
+            )
 
 
 def _turns(records: Records, column: str) -> pd.DataFrame:

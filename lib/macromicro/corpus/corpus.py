@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from macromicro.corpus.clean import clean_samples, normal_form
-from macromicro.corpus.conversations import count_conversations
+from macromicro.corpus.conversations import check_conversations, count_conversations
 from macromicro.corpus.prompts import choose_prompts, read_candidates
 from macromicro.corpus.pydocs.collect import collect_pydocs
 from macromicro.corpus.readers import COLUMNS, content_ids, load_hub_samples, normalise, read_samples
@@ -58,22 +58,25 @@ def load_corpus(
     eval_share: float,
     n_eval: int,
     max_overlap: float,
+    max_lost: float,
     eval_file: str | None,
     max_chars: int | None,
 ) -> Corpus:
     """The corpus that the settings of section `corpus` describe; see `sections.CorpusParams`.
 
-    Raises ValueError or FileNotFoundError if the corpus or its evaluation file cannot be read, or no sample or no
-    prompt is left.
+    Raises ValueError or FileNotFoundError if the corpus or its evaluation file cannot be read, too many conversations
+    lose something, or no sample or no prompt is left.
     """
     files = [_in_root(str(path))] if source == "file" else []
     read, report = _read(
         source, files[0] if files else path, revision=revision, split=split, columns=columns, packages=packages
     )
+    check_conversations(report["conversations"], max_lost=max_lost, name=report["name"])
     given, report["evaluation"] = None, {"file": ""}
     if eval_file:
         files.append(files[0].parent / eval_file)
         given, report["evaluation"] = read_candidates(files[1], max_chars=max_chars)
+        check_conversations(report["evaluation"]["conversations"], max_lost=max_lost, name=files[1].name)
     shares = {"base_model_share": base_model_share, "eval_share": eval_share if given is None else 0.0}
     ranks = _ranks(read["id"], shares)
     samples, report["dropped"] = clean_samples(read[list(COLUMNS)], max_chars=max_chars, ranks=ranks)

@@ -13,6 +13,7 @@ from typing import Any
 from macromicro.study.dependencies import LIBRARY
 from macromicro.study.files import digest
 from macromicro.study.layout import find_root
+from macromicro.study.portable import cut_paths
 from macromicro.study.sections import HOW_TO_REACH
 from macromicro.study.settings import SECTIONS_OF, UNTUNED, Dataset, Strategy, Study
 
@@ -77,7 +78,8 @@ def cells_before(cell: Cell, cells: dict[str, Cell]) -> list[Cell]:
 
 
 def _section(study: Study, *names: str) -> dict[str, Any]:
-    return {name: study.model_dump(mode="json")[name] for name in names}
+    plain = study.model_dump(mode="json")
+    return cut_paths({name: plain[name] for name in names}, marked=True)
 
 
 def _corpus(study: Study) -> Cell:
@@ -122,7 +124,7 @@ def _annotations(study: Study) -> Iterator[Cell]:
         own = {"part": strategy.part, "granularity": strategy.granularity}
         settings = {**_section(study, *sections, "seed"), **own, **_resolved(strategy, sections)}
         if strategy.granularity == "meso" and strategy.tags.tagger == "llm":
-            asked = study.tag_llm.model_dump(mode="json")
+            asked = _section(study, "tag_llm")["tag_llm"]
             settings["tag_llm"] = {key: value for key, value in asked.items() if key not in HOW_TO_REACH}
         tokens = strategy.tokens
         by_base_model = strategy.granularity == "micro" and tokens.unit == "token" and tokens.tokenizer is None
@@ -133,7 +135,8 @@ def _annotations(study: Study) -> Iterator[Cell]:
 
 def _resolved(strategy: Strategy, sections: list[str]) -> dict[str, Any]:
     """The sections that a strategy may set for itself, as it has them."""
-    return {name: value for name, value in strategy.model_dump(mode="json").items() if name in sections}
+    own = {name: value for name, value in strategy.model_dump(mode="json").items() if name in sections}
+    return cut_paths(own, marked=True)
 
 
 def _selections(study: Study) -> Iterator[Cell]:

@@ -1,7 +1,8 @@
 """Execute one notebook with papermill: as a cell of the graph, or by hand with other settings.
 
 `python -m macromicro.graph.execute PRESET CELL` is what the graph calls: it computes a cell only if it is not done, and
-takes it for done only when the notebook came to its end. `python -m macromicro.graph.execute --try STAGE` is
+takes it for done only when the notebook came to its end. Executed notebooks and logs hold no key and no folder of the
+machine. `python -m macromicro.graph.execute --try STAGE` is
 `make notebook`.
 """
 
@@ -25,6 +26,7 @@ from macromicro.study.dependencies import closest, notebook_path, parameters_of
 from macromicro.study.faults import Failure, count_memory_kills, describe_failure
 from macromicro.study.files import move_into_place
 from macromicro.study.layout import find_root
+from macromicro.study.portable import redact
 
 # One thread per process (two processes beat one with two threads) and the same bytes on every run.
 ENVIRONMENT = {
@@ -64,7 +66,7 @@ def _attempt(cell: Cell, preset: str, log: Path, target: Path) -> Failure | None
     parameters = {"preset": preset, **cell.parameters}
     failure = _papermill(cell.stage, parameters, log)
     if failure is not None and failure.worth_retrying:
-        print(f"trying again, since this may pass: {failure.cause}", flush=True)
+        print(redact(f"trying again, since this may pass: {failure.cause}"), flush=True)
         time.sleep(2)
         failure = _papermill(cell.stage, parameters, log)
         print("which it did not" if failure else "the second time it succeeded", flush=True)
@@ -73,8 +75,16 @@ def _attempt(cell: Cell, preset: str, log: Path, target: Path) -> Failure | None
         return None
     if failure.fatal and (process := os.environ.get(RUN_PROCESS)):
         os.kill(int(process), signal.SIGUSR1)
-    print(f"{failure.kind}: {failure.cause}", flush=True)
+    print(redact(f"{failure.kind}: {failure.cause}"), flush=True)
     return failure
+
+
+class _Redacted(logging.Formatter):
+    """What is logged, without keys and folders of this machine."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message of a record."""
+        return redact(super().format(record))
 
 
 def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown: bool = False) -> Failure | None:
@@ -85,7 +95,9 @@ def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown
     import papermill
 
     if not shown:
-        logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
+        handler = logging.StreamHandler(sys.stdout)
+        handler.setFormatter(_Redacted("%(message)s"))
+        logging.basicConfig(level=logging.INFO, handlers=[handler])
     target.parent.mkdir(parents=True, exist_ok=True)
     n_kills = count_memory_kills()
     try:
@@ -100,6 +112,9 @@ def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown
     except Exception as error:  # whatever it was, the person shall read it in one line
         text = f"{type(error).__name__}: {error}"
         return describe_failure(text, n_memory_kills=count_memory_kills() - n_kills)
+    finally:
+        if target.is_file():
+            target.write_text(redact(target.read_text(encoding="utf-8")), encoding="utf-8")
     return None
 
 

@@ -25,6 +25,7 @@ from macromicro.study.dependencies import closest
 from macromicro.study.files import write_aside
 from macromicro.study.hub import pin_study
 from macromicro.study.layout import Layout, find_root
+from macromicro.study.portable import portable
 from macromicro.study.settings import Study
 
 if TYPE_CHECKING:
@@ -190,13 +191,6 @@ def _check_inputs(study: Study, cell: Cell, made_by: Mapping[Path, Cell], digest
         manifest = read_manifest(study, maker)
         if manifest is None or manifest["outputs"].get(name) != digests(path):
             raise ValueError(f"{name} is not what {maker.id} made: `make report` makes it again")
-
-
-def portable(study: Study) -> Study:
-    """The study with absolute corpus files cut to their names: what others may see holds no machine paths."""
-    given = {"path": study.corpus.path, "eval_file": study.corpus.eval_file}
-    cut = {name: Path(path).name for name, path in given.items() if path and Path(path).is_absolute()}
-    return study.model_copy(update={"corpus": study.corpus.model_copy(update=cut)})
 
 
 def package_versions() -> dict[str, str]:

@@ -25,6 +25,7 @@ from macromicro.graph.freshness import verify
 from macromicro.study import params
 from macromicro.study.files import sweep, write_aside
 from macromicro.study.layout import Layout
+from macromicro.study.portable import keep_places, portable
 from macromicro.study.settings import Study
 
 SNAKEMAKE = (
@@ -76,7 +77,8 @@ def run(study: Study, *, cores: int, options: Sequence[str] = ()) -> int:
         for line in sweep(out.root):
             print(line, flush=True)
         with write_aside(out.params) as path:
-            path.write_text(params.dump(study), encoding="utf-8")
+            path.write_text(params.dump(portable(study)), encoding="utf-8")
+        keep_places(study)
         command = [*SNAKEMAKE, "--cores", str(cores), "--config", f"preset={_relative(out.params)}", *options]
         scratch = out.root / ".tmp"  # of kernels: swept with the rest
         scratch.mkdir(exist_ok=True)

@@ -49,6 +49,25 @@ def fitting_prompts(
     return prompts[fits]
 
 
+def say_fit(n_used: int, n_fit: int, *, max_unfit: float) -> str:
+    """A sentence on how many of the prompts that are used fit the base model and are answered.
+
+    Raises ValueError if a larger share than `max_unfit` does not.
+
+    >>> say_fit(200, 194, max_unfit=0.05)
+    '200 prompts used, 194 of them answered; 6 (3.0%) do not fit the context of the base model with an answer'
+    """
+    n = n_used - n_fit
+    if n > max_unfit * n_used:
+        raise ValueError(
+            f"{n} of {n_used} prompts do not fit the context of the base model, more than "
+            f"answer.max_unfit={max_unfit:g} allows: lower answer.max_new_tokens, leave "
+            "long prompts out (corpus.max_chars) or raise it"
+        )
+    missing = f"; {n:,} ({n / n_used:.1%}) do not fit the context of the base model with an answer" if n else ""
+    return f"{n_used:,} prompts used, {n_fit:,} of them answered{missing}"
+
+
 def answer_models(
     models: Mapping[str, Path],
     prompts: pd.DataFrame,

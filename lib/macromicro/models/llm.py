@@ -8,6 +8,7 @@ import atexit
 import json
 import os
 import sqlite3
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -20,7 +21,6 @@ from tqdm import tqdm
 
 if TYPE_CHECKING:
     from openai import OpenAI
-    from openai.types.chat import ChatCompletion
 
 Conversation = list[dict[str, str]]
 Ask = Callable[[Sequence[Conversation]], Iterator[tuple[int, str | None]]]
@@ -67,32 +67,14 @@ def open_client(base_url: str, *, max_retries: int, timeout: float) -> "OpenAI":
 def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: int) -> Ask:
     """Greedy replies from an endpoint, at most `n_workers` requests at a time.
 
-    A reply is None where the endpoint refused this conversation (too long, say) or kept failing on it. It raises
-    ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and ValueError if
-    it does not know the model or the protocol.
+    A reply is None where the endpoint refused this conversation (too long, say), kept failing on it, or replied nothing
+    that can be read; a warning says so, once for every status.
+    Asking raises ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and
+    ValueError if it does not know the model or the protocol.
     """
-    import openai
-    from openai.types.chat import ChatCompletion
 
     def ask_one(conversation: Conversation) -> str | None:
-        messages: Any = conversation
-        try:
-            reply = client.chat.completions.create(
-                model=model, messages=messages, max_tokens=max_tokens, temperature=0.0
-            )
-        except openai.APIConnectionError as error:
-            raise ConnectionError(f"{client.base_url} cannot be reached or is too slow: {error}") from error
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise PermissionError(f"{client.base_url} refuses the key of {KEY_VARIABLE}: {error}") from error
-        except openai.NotFoundError as error:
-            raise ValueError(f"{client.base_url} has no model {model!r}: {error}") from error
-        except openai.APIStatusError:
-            return None
-        except (openai.OpenAIError, ValueError, RecursionError) as error:  # the last two are of the JSON decoder
-            raise ValueError(f"{client.base_url} gives no reply that can be read: {error}") from error
-        if not isinstance(reply, ChatCompletion):
-            raise ValueError(f"{client.base_url} does not speak the OpenAI chat protocol: {str(reply)[:80]!r}")
-        return _content(reply)
+        return _ask_once(client, model, max_tokens, conversation)
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
         places = iter(range(len(conversations)))
@@ -112,13 +94,55 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
     return ask
 
 
-def _content(reply: "ChatCompletion") -> str | None:
-    """The text of a reply, None if it has none; what the endpoint cut short ends with `CUT`."""
+def _ask_once(client: "OpenAI", model: str, max_tokens: int, conversation: Conversation) -> str | None:
+    """The reply to one conversation, as `ask_endpoint` says."""
+    import openai
+
+    messages: Any = conversation
+    server = client.base_url
+    try:
+        reply = client.chat.completions.create(model=model, messages=messages, max_tokens=max_tokens, temperature=0.0)
+    except openai.APIConnectionError as error:
+        raise ConnectionError(f"{server} cannot be reached or is too slow: {error}") from error
+    except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+        raise PermissionError(f"{server} refuses the key of {KEY_VARIABLE}: {_without_key(error)}") from None
+    except openai.NotFoundError as error:
+        raise ValueError(f"{server} has no model {model!r}: {_without_key(error)}") from None
+    except openai.APIStatusError as error:
+        _warn_of(server, f"status {error.status_code} {error.code or ''}")
+    except json.JSONDecodeError:
+        _warn_of(server, "no JSON")
+    except openai.OpenAIError as error:
+        raise ValueError(f"{server} gives no reply that can be read: {_without_key(error)}") from None
+    else:
+        return _read_reply(server, reply)
+    return None
+
+
+def _read_reply(server: object, reply: Any) -> str | None:
+    """The text of a reply, None if it has none; what was cut short ends with `CUT`. Raises ValueError if it is nothing of the protocol."""
+    from openai.types.chat import ChatCompletion
+
+    if not isinstance(reply, ChatCompletion):
+        shown = _without_key(reply)[:80]
+        raise ValueError(f"{server} does not speak the OpenAI chat protocol: {shown!r}")
     choice = reply.choices[0] if reply.choices else None
-    text = getattr(getattr(choice, "message", None), "content", None)
-    if choice is None or not isinstance(text, str):
-        return None
-    return text + CUT if choice.finish_reason == "length" else text
+    content: Any = getattr(getattr(choice, "message", None), "content", None)
+    if choice is not None and isinstance(content, str) and content.strip():
+        return content + CUT if choice.finish_reason == "length" else content
+    _warn_of(server, "no text")
+    return None
+
+
+def _without_key(said: object) -> str:
+    """What was said without the key of the environment, which a server may repeat."""
+    key = os.environ.get(KEY_VARIABLE)
+    return str(said).replace(key, "***") if key else str(said)
+
+
+def _warn_of(server: object, why: str) -> None:
+    """Warn that a request has no reply; the same reason is shown once."""
+    warnings.warn(f"{server} gave no reply to a request: {_without_key(why)[:80].strip()}", stacklevel=2)
 
 
 def ask_vllm(*, model: str, max_tokens: int) -> Ask:
@@ -159,22 +183,38 @@ def ask_vllm(*, model: str, max_tokens: int) -> Ask:
 
 
 def ask_cached(
-    ask: Ask, *, model: str, max_tokens: int, cache: Path | None, conversations: Sequence[Conversation]
+    ask: Ask,
+    *,
+    model: str,
+    max_tokens: int,
+    cache: Path | None,
+    conversations: Sequence[Conversation],
+    worth_keeping: Callable[[str], bool] = bool,
+    check: Callable[[int], None] | None = None,
 ) -> list[str | None]:
     """Reply to each conversation, from the cache where it has one; new replies are kept there as they arrive.
 
     Parameters: model and max_tokens (where a reply is cut), parts of the key with the conversation; cache, an SQLite
-    file or None. Equal conversations are asked once. A missing reply (None) is not kept: the next run asks again.
+    file or None; worth_keeping, whether a reply need not be asked for again; check, called with the number of missing
+    replies whenever one more is missing, which may raise and so end the asking.
+    Equal conversations are asked once. A missing reply (None) is never kept: the next run asks again.
     """
     replies: list[str | None] = [None] * len(conversations)
-    given = ask_one_by_one(ask, model=model, max_tokens=max_tokens, cache=cache, conversations=conversations)
-    for place, reply in given:
+    asked: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "cache": cache, "conversations": conversations}
+    for place, reply in ask_one_by_one(ask, **asked, worth_keeping=worth_keeping, check=check):
         replies[place] = reply
     return replies
 
 
 def ask_one_by_one(
-    ask: Ask, *, model: str, max_tokens: int, cache: Path | None, conversations: Sequence[Conversation]
+    ask: Ask,
+    *,
+    model: str,
+    max_tokens: int,
+    cache: Path | None,
+    conversations: Sequence[Conversation],
+    worth_keeping: Callable[[str], bool] = bool,
+    check: Callable[[int], None] | None = None,
 ) -> Iterator[tuple[int, str | None]]:
     """Places and replies as in `ask_cached`, each as soon as it is there, those of the cache first; none is held."""
     keys = [sha256(json.dumps([model, max_tokens, talk]).encode()).hexdigest() for talk in conversations]
@@ -182,7 +222,7 @@ def ask_one_by_one(
     for place, key in enumerate(keys):
         places.setdefault(key, []).append(place)
     with closing(_open_cache(cache)) as known:
-        missing = []
+        missing, n_missing = [], 0
         for key, same in places.items():
             reply = _find(known, key)
             if reply is None:
@@ -193,7 +233,11 @@ def ask_one_by_one(
             asked = ask(Lazily(conversations.__getitem__, missing))
             for row, reply in tqdm(asked, total=len(missing), desc=model, unit="reply", disable=not missing):
                 key = keys[missing[row]]
-                if reply is not None:
+                if reply is None:
+                    n_missing += 1
+                    if check is not None:
+                        check(n_missing)
+                elif worth_keeping(reply):
                     keep(key, reply)
                 yield from ((place, reply) for place in places[key])
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from macromicro.study.dependencies import closest
 from macromicro.study.layout import find_root
+from macromicro.study.portable import with_places
 from macromicro.study.sections import Section
 from macromicro.study.settings import Study
 
@@ -90,6 +91,7 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise ValueError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: a preset must be a mapping of sections, not {type(settings).__name__}")
+    settings = with_places(settings, path)
     parent = settings.pop("extends", None)
     if parent is None:
         return settings
@@ -123,7 +125,9 @@ def _explain(path: Path, error: ValidationError) -> str:
         key = ".".join(str(step) for step in mistake["loc"]) or "(whole file)"
         rule = mistake["msg"].removeprefix("Value error, ")
         known = "; no such setting" if mistake["type"] == "extra_forbidden" else ""
-        shown = "" if isinstance(mistake["input"], dict) else f" (given: {mistake['input']!r})"
+        secret = key.endswith("base_url") or mistake["type"] == "extra_forbidden"  # a password, or somebody's api_key
+        hidden = isinstance(mistake["input"], dict) or secret
+        shown = "" if hidden else f" (given: {mistake['input']!r})"
         lines.append(f"{path}: {key}: {rule}{known}{shown}")
     return "\n".join(lines)
 

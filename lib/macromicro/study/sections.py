@@ -57,7 +57,9 @@ class CorpusParams(Section):
     `base_model_share` is held out for a base model and `eval_share` for prompts, by id; `limit` is the most of the
     others that are used. `eval_file` names a file with the prompts instead, by its path from the folder of the corpus
     file or an absolute one; `eval_share` then holds nothing out. `n_eval` is the most prompts that are used. Prompts of
-    which `max_overlap` or more stands in a sample or in base-model text are not.
+    which `max_overlap` or more stands in a sample or in base-model text are not. `max_lost` is the largest share of
+    conversations that may lose system turns, or begin otherwise than with a user and an answer; beyond it the study
+    fails.
     """
 
     source: Literal["pydocs", "file", "hub"] = "pydocs"
@@ -71,6 +73,7 @@ class CorpusParams(Section):
     eval_share: Share = 0.05
     n_eval: Positive = 200
     max_overlap: Annotated[float, Field(gt=0, le=1)] = 0.7
+    max_lost: Annotated[float, Field(ge=0, le=1)] = 0.05
     eval_file: str | None = None
     max_chars: Positive | None = None
 
@@ -138,21 +141,31 @@ class TagsParams(Section):
 
 
 def _names_server(url: str) -> str:
-    """The address, if it has a host, and a port that is none or a number."""
-    parts = urlsplit(url)
-    if not (parts.hostname or "").replace("%", ""):
-        raise ValueError(f"{url!r} names no server")
-    _ = parts.port  # raises ValueError
+    """The address, if it is one of a server and holds nothing secret; what is refused is not repeated."""
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").replace("%", ""), parts.port
+    except ValueError:
+        raise ValueError("the address of a server must be such as http://localhost:8000/v1") from None
+    if parts.username is not None or parts.query or parts.fragment or "?" in url or "#" in url:
+        raise ValueError(
+            "an address must hold no user, password or ?query, since it is written down with the study: the key of a "
+            "server comes from the environment variable OPENAI_API_KEY"
+        )
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("the address must begin with http:// or https:// and name a server")
     return url
 
 
-Url = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_names_server)]
+Url = Annotated[str, AfterValidator(_names_server)]
 
 
 class TagLlmParams(Section):
     """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
 
     The key of an endpoint comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
+    `max_untagged` is the largest share of texts that may be left without tags (no reply, none that can be read, or an
+    empty list); beyond it the study fails, and the replies that came are kept.
     """
 
     backend: Literal["endpoint", "vllm"] = "endpoint"
@@ -163,6 +176,7 @@ class TagLlmParams(Section):
     timeout: Rate = 120.0
     max_tokens: Positive = 256
     max_chars: Positive = 8000
+    max_untagged: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
 HOW_TO_REACH = ("base_url", "n_workers", "max_retries", "timeout")
@@ -268,6 +282,8 @@ class FinetuneParams(Section):
 class AnswerParams(Section):
     """How models answer the evaluation prompts; temperature 0 is greedy.
 
+    `max_unfit` is the largest share of prompts that may not fit the context of the base model; beyond it the study
+    fails.
     `batch_tokens` is how many tokens a batch holds at most, prompts, padding and answers (`answer.answer_models` says
     what memory they take). `bf16` loads and computes in bfloat16, in half the memory; answers may then depend on the
     batch, which they do not in float32.
@@ -276,6 +292,7 @@ class AnswerParams(Section):
     max_new_tokens: Positive = 64
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    max_unfit: Annotated[float, Field(ge=0, le=1)] = 0.1
     batch_tokens: Positive = 8192
     bf16: bool | Literal["auto"] = False
 

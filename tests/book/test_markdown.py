@@ -1,0 +1,52 @@
+"""Text that is not ours, through the parser that reads the pages."""
+
+import pytest
+from docutils.core import publish_doctree
+from macromicro.book.book import markdown_table
+from macromicro.book.markdown import as_code, as_text
+from myst_parser.docutils_ import Parser
+from pandas import DataFrame
+
+TEXTS = ["<script>x</script>", "$k$ $$k$$", "`a` ``b``", "a | b", "[x](javascript:y) ![x](y)", "# h", "{sub}`x`"]
+TEXTS += [
+    "&lt; &amp;",
+    r"\| \\ \$",
+    "*a* **b** _c_ ~~d~~",
+    "{{ jinja }} {% x %}",
+    "<b>",
+    "a\n\n```{raw} html\n<b>\n```",
+]
+TEXTS += ["1. a", "- a", "| a |\n|---|", "https://x.org <https://x.org>", "[^1] (x)=", "::: {note}", "---", "'\"..."]
+SETTINGS = {"myst_enable_extensions": ["amsmath", "colon_fence", "deflist", "dollarmath"], "report_level": 5}
+
+
+def parse(markdown: str):
+    return publish_doctree(markdown, parser=Parser(), settings_overrides=SETTINGS)
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_text_is_one_paragraph_of_just_that_text(text):
+    (paragraph,) = parse(f"Before {as_text(text)}").children
+    assert paragraph.tagname == "paragraph"
+    assert [child.tagname for child in paragraph.children] == ["#text"]
+    assert paragraph.astext() == f"Before {plain(text)}"
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_code_is_just_that_text(text):
+    (paragraph,) = parse(f"Before {as_code(text)}").children
+    assert [child.tagname for child in paragraph.children] == ["#text", "literal"]
+    assert paragraph.children[1].astext() == plain(text)
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_cell_breaks_no_table(text):
+    table = DataFrame({"text": [as_text(text)], "code": [as_code(text)], "n": [3]})
+    (found,) = parse(markdown_table(table)).children
+    (row,) = [row for row in found.findall() if row.tagname == "row"][1:]
+    cells = [cell.astext() for cell in row.children]
+    assert cells == [plain(text), plain(text), "3"]
