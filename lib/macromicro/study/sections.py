@@ -26,7 +26,9 @@ class Section(BaseModel):
 
 
 class BaseModelParams(Section):
-    """The model that is fine-tuned: `tiny-llama` (trained here), a hub id or a local path."""
+    """The model that is fine-tuned: `tiny-llama` (trained here), `smollm2` (SmolLM2-135M-Instruct out of an installed
+    package), a hub id or a local path.
+    """
 
     source: str = "tiny-llama"
     revision: str | None = None
