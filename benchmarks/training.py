@@ -9,7 +9,7 @@ python benchmarks/training.py answers BASE PROMPTS.parquet [--preset laptop] [--
 FOLDER. `models` fine-tunes it on random datasets, one after the other, as a job of the study does, in a process whose
 start counts too. Wall seconds, and seconds of the processor, which other jobs on the machine disturb less.
 
-`rate` gives tokens per second of fine-tuning on one thread, from the difference between two trainings of one and six
+`rate` gives tokens per second of fine-tuning on one thread, from the difference between two trainings of one and four
 steps, so that loading and saving do not count, and which share that is of a matrix product alone. Counted are the
 products with the weights: two operations for each weight and token forwards, as many backwards for the activations,
 and in full fine-tuning for the weights; those of the output layer for response tokens only. `answers` gives tokens
@@ -101,24 +101,25 @@ def measure_rate(base: Path, samples: Path, preset: str, method: str) -> None:
 
     settings = {**params.load(preset).finetune.model_dump(), "method": method, "n_epochs": 1}
     per_step = settings["batch_size"] * settings["gradient_accumulation"]
-    many = pd.read_parquet(samples).sample(6 * per_step, random_state=0)
+    many = pd.read_parquet(samples).sample(4 * per_step, random_state=0)
     products, spent = [product_rate()], []
     with tempfile.TemporaryDirectory() as folder:
-        for name, dataset in (("one", many.head(per_step)), ("six", many)):
+        one = many.head(per_step)
+        for name, dataset in (("imports", one), ("one", one), ("four", many)):
             began = time.process_time()
             train(dataset, base=base, path=Path(folder) / name, seed=0, **settings)
             spent.append(time.process_time() - began)
             products.append(product_rate())
     model, tokenizer = load_base_model(base)
-    encoded = encode_samples(many.tail(5 * per_step), tokenizer)
+    encoded = encode_samples(many.tail(3 * per_step), tokenizer)
     n_tokens = int(encoded.lengths.sum())
     n_computed = lay_end_to_end(encoded, encoded.lengths.argsort())[0].numel()
     n_output = model.get_output_embeddings().weight.numel()
     n_layers = model.num_parameters() - model.get_input_embeddings().weight.numel()
     n_responses = n_tokens - int(encoded.prompt_lengths.sum())
     per_weight = 6 if method == "full" else 4
-    rate = per_weight * (n_layers * n_tokens + n_output * n_responses) / (spent[1] - spent[0])
-    print(f"{method}: {n_tokens / (spent[1] - spent[0]):.1f} tokens/s of processor, {n_tokens:,} tokens")
+    rate = per_weight * (n_layers * n_tokens + n_output * n_responses) / (spent[2] - spent[1])
+    print(f"{method}: {n_tokens / (spent[2] - spent[1]):.1f} tokens/s of processor, {n_tokens:,} tokens")
     print(
         f"padding: {1 - n_tokens / n_computed:.1%}; products: {', '.join(f'{p / 1e9:.0f}' for p in products)} GFLOP/s"
     )

@@ -10,6 +10,7 @@ from macromicro.models import smollm
 from macromicro.models.answer import answer_prompts
 from macromicro.models.basemodel import context_length, load_base_model, load_tokenizer
 from macromicro.models.chat import encode_prompts, encode_samples, end_tokens
+from macromicro.models.finetune import train
 from macromicro.models.smollm import find_gguf, load_gguf, read_origin, unpack_smollm2
 from macromicro.study.sections import AnswerParams
 
@@ -50,6 +51,20 @@ def test_the_checkpoint_answers_as_the_model_of_the_package(checkpoint: Path) ->
     expected = answer_prompts(original, its_tokenizer, prompts, seed=0, settings=settings)
     pd.testing.assert_frame_equal(answers, expected)
     assert "Paris" in answers["answer"][0]
+
+
+@needs_package
+@pytest.mark.slow
+def test_lora_learns_and_saves_an_adapter_alone(checkpoint: Path, tmp_path: Path) -> None:
+    table = samples(
+        *((f"Where is the {thing}?", f"The {thing} is in the attic.") for thing in ("dog", "cup", "pen", "hat"))
+    )
+    settings = {"method": "lora", "n_epochs": 4, "learning_rate": 1e-3, "batch_size": 4, "warmup_share": 0.0}
+    trained = train(table, base=checkpoint, path=tmp_path / "model", seed=0, **settings)
+    losses = trained.losses["loss"].tolist()
+    assert losses[0] > losses[1] > losses[2] > losses[3]
+    assert not (tmp_path / "model" / "model.safetensors").exists()
+    assert (tmp_path / "model" / "adapter_model.safetensors").stat().st_size < 4 * 4_884_480 + 100_000
 
 
 @needs_package

@@ -156,12 +156,12 @@ def _steps(n_kept: int, n_samples: int, settings: FinetuneParams, rng: Generator
 
 
 def _trainable(model: Any, settings: FinetuneParams) -> Any:
-    """The model ready for training: all of it, or with a LoRA adapter on every linear layer but the output layer."""
+    """The model ready for training: all of it, or a LoRA adapter on it."""
     if settings.method == "lora":
         from peft import LoraConfig, get_peft_model
 
         rank, alpha = settings.lora_rank, settings.lora_alpha
-        adapter = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+        adapter = LoraConfig(r=rank, lora_alpha=alpha, target_modules=settings.lora_targets, task_type="CAUSAL_LM")
         model = get_peft_model(model, adapter)
     if model.num_parameters() >= LARGE_MODEL:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -234,7 +234,8 @@ class FinetuneParams(Section):
     """Supervised fine-tuning: full or LoRA, loss on response tokens only.
 
     A step takes `batch_size` times `gradient_accumulation` samples, `batch_size` of them in one pass through the model.
-    `models_per_job` models are trained by one notebook, one after the other: several where they are small.
+    `models_per_job` models are trained by one notebook, one after the other: several where they are small. LoRA adapts
+    the layers that `lora_targets` names, by default all linear ones but the output layer.
     """
 
     method: Literal["full", "lora"] = "full"
@@ -248,6 +249,7 @@ class FinetuneParams(Section):
     models_per_job: Positive = 1
     lora_rank: Positive = 16
     lora_alpha: Positive = 32
+    lora_targets: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
 
 
 class AnswerParams(Section):
