@@ -46,7 +46,7 @@ def test_the_checkpoint_answers_as_the_model_of_the_package(checkpoint: Path) ->
         assert torch.equal(weight, expected)
     assert tokenizer.get_vocab() == its_tokenizer.get_vocab()
     prompts = samples(*((question, "-") for question in QUESTIONS))
-    settings = AnswerParams(max_new_tokens=16, batch_size=3)
+    settings = AnswerParams(max_new_tokens=16)
     answers = answer_prompts(model, tokenizer, prompts, seed=0, settings=settings)
     expected = answer_prompts(original, its_tokenizer, prompts, seed=0, settings=settings)
     pd.testing.assert_frame_equal(answers, expected)

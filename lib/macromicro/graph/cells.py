@@ -169,7 +169,8 @@ def _models(study: Study, strategy: Strategy, seed: int) -> Iterator[Cell]:
 
 def _model(study: Study, dataset: Dataset) -> Cell:
     settings = _section(study, "finetune", "seed")
-    settings["finetune"].pop("models_per_job")
+    for without_effect in ("models_per_job", "save_every_minutes"):
+        settings["finetune"].pop(without_effect)
     out, place = study.out, (dataset.strategy, dataset.name)
     given = {"dataset": dataset.name, "seed": dataset.seed}
     inputs = (out.dataset(*place), out.base_model)
@@ -180,7 +181,9 @@ def _answers(study: Study, dataset: Dataset) -> Cell:
     out, place = study.out, (dataset.strategy, dataset.name)
     inputs = (out.model(*place), out.prompts, out.base_model)
     given = {"dataset": dataset.name}
-    return Cell("6_answer", "/".join(place), given, _section(study, "answer", "seed"), inputs, (out.answers(*place),))
+    asked = {"likelihood": study.judge.reads_likelihood, "template": study.finetune.template}
+    settings = {**_section(study, "answer", "seed"), **asked}
+    return Cell("6_answer", "/".join(place), given, settings, inputs, (out.answers(*place),))
 
 
 def _judged(study: Study) -> list[tuple[str, int]]:

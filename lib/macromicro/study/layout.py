@@ -62,6 +62,11 @@ class Layout:
         return self.root / "base_model"
 
     @property
+    def revisions(self) -> Path:
+        """Which commit of each hub repository the study loads, a small file each (JSON)."""
+        return self.root / "revisions"
+
+    @property
     def embeddings(self) -> Path:
         """Cache of text embeddings, keyed by content and model; safe to delete."""
         return self.root / "embeddings"
