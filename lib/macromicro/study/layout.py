@@ -101,6 +101,10 @@ class Layout:
         """The model fine-tuned on a dataset: a full checkpoint or a LoRA adapter."""
         return self.root / "models" / strategy / dataset
 
+    def losses(self, strategy: str, dataset: str) -> Path:
+        """The training loss of the model of a dataset, a row per optimiser step."""
+        return self.model(strategy, dataset) / "loss.parquet"
+
     def answers(self, strategy: str, dataset: str) -> Path:
         """Answers of one model, and the likelihood of the references."""
         return self.root / "answers" / strategy / f"{dataset}.parquet"
