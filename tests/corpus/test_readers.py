@@ -336,7 +336,7 @@ def test_conversations_in_many_chunks_are_those_of_one_chunk():
 
 
 HUB_TABLES = {
-    "laptop": {
+    "laptop_hub": {
         "instruction": ["Which is a fish?", "Who wrote it?"],
         "context": ["", "A novel by Woolf."],
         "response": ["Tope", "Woolf"],
@@ -367,7 +367,7 @@ def test_the_columns_of_a_preset_fit_its_dataset_of_the_hub(preset):
     assert sorted(texts(samples)) == [("Which is a fish?", "Tope"), ("Who wrote it?\n\nA novel by Woolf.", "Woolf")]
     own = HUB_TABLES[preset].get("source", [corpus["path"]] * 2)
     assert samples["source"].tolist() == own
-    assert ("category" in samples) == (preset == "laptop")
+    assert ("category" in samples) == (preset == "laptop_hub")
 
 
 def test_writing_leaves_nothing_half_written(tmp_path):

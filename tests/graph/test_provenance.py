@@ -28,6 +28,14 @@ def test_the_manifest_says_what_was_run(finished, folder, monkeypatch):
     assert "response-micro.npz" in shown.loc["outputs"].item()
 
 
+def test_the_manifest_names_the_origin_of_a_model(finished, monkeypatch):
+    monkeypatch.setenv(IN_GRAPH, "1")
+    run = start("0_base_model", preset="tiny")
+    for origin in ({"licence": "Apache-2.0", "quantised": "Q4_1"}, {}):
+        run.finish(origin=origin)
+        assert json.loads(finished.out.manifest("0_base_model", "").read_text())["origin"] == origin
+
+
 def test_absolute_corpus_paths_are_cut_to_their_names(finished):
     paths = {"source": "file", "path": "/home/someone/my.jsonl", "eval_file": "/home/someone/eval.jsonl"}
     theirs = finished.model_copy(update={"corpus": finished.corpus.model_copy(update=paths)})

@@ -21,6 +21,7 @@ from macromicro.models.finetune import (
 )
 from macromicro.study.files import digest
 from macromicro.study.sections import FinetuneParams
+from safetensors.torch import load_file
 from tiny_models import FINETUNING, make_samples, tiny_base
 
 SAMPLES = make_samples(24, seed=5)
@@ -182,6 +183,16 @@ def test_activations_computed_twice_give_the_same_training(tmp_path: Path, metho
     kept = tune(tmp_path / "kept", method=method)
     twice = tune(tmp_path / "twice", method=method, gradient_checkpointing=True)
     assert twice["loss"].tolist() == pytest.approx(kept["loss"].tolist(), rel=1e-6)
+
+
+def test_lora_adapts_the_layers_that_are_named(tmp_path: Path) -> None:
+    every = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+    for name, targets, adapted in (("all", "all-linear", every), ("two", ["q_proj", "v_proj"], {"q_proj", "v_proj"})):
+        tune(tmp_path / name, method="lora", lora_targets=targets)
+        weights = load_file(tmp_path / name / "adapter_model.safetensors")
+        assert {part for key in weights for part in key.split(".") if part.endswith("_proj")} == adapted
+    with pytest.raises(ValueError, match=r"Target modules .*no_proj.* not found"):
+        tune(tmp_path / "none", method="lora", lora_targets=["no_proj"])
 
 
 def test_adapters_take_turns_on_one_base_model(tmp_path: Path) -> None:

@@ -3,9 +3,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from macromicro.models.attention import WITHIN_TEXTS
 from macromicro.models.basemodel import load_base_model
 from macromicro.models.chat import encode_samples
-from macromicro.models.pretrain import WITHIN_TEXTS, _loss, _optimizers, cut_into_blocks, pretrain
+from macromicro.models.pretrain import _loss, _optimizers, cut_into_blocks, pretrain
 from tiny_models import make_samples, tiny_base
 
 SETTINGS = {"context_length": 8, "n_tokens": 64, "batch_tokens": 16, "learning_rate": 1e-3}

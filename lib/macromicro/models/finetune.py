@@ -1,8 +1,8 @@
 """Fine-tune a base model on datasets, one after the other, with loss on response tokens only.
 
 A step is a fixed number of samples, whatever their lengths, so that datasets of one size get the same number of steps.
-Samples lie end to end without padding, and positions restart with each: transformers then keeps attention within a
-sample, and the loss is that of the samples apart.
+Samples lie end to end without padding, and positions restart with each: attention then stays within a sample, and the
+loss is that of the samples apart.
 
 The loop is written out: a trainer of the libraries takes seconds to import, as long as a small model trains, and weighs
 the passes of a step rightly only where it knows how to count their tokens.
@@ -22,6 +22,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from macromicro.models.attention import attend_text_by_text, lengths_for
 from macromicro.models.basemodel import load_tokenizer, load_weights
 from macromicro.models.chat import EncodedSamples, encode_samples, truncate
 from macromicro.models.optimise import rate_shares, update
@@ -174,6 +175,7 @@ def _descend(
     """Train `model` in place; the loss table, and the step at which it went on (0 from the start)."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, weight_decay=0.0, fused=True)
+    attend_text_by_text(model)
     rates = settings.learning_rate * rate_shares(len(steps), warmup_share=settings.warmup_share, final_share=0.0)
     bf16 = use_bf16(settings.bf16)
     table = progress.resume(model, optimizer)
@@ -206,7 +208,8 @@ def _add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_
         inputs = {"input_ids": tokens, "position_ids": positions, "logits_to_keep": places - 1}
         inputs = {key: value.to(model.device) for key, value in inputs.items()}
         with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
-            logits = model(**inputs, use_cache=False).logits[0]  # a cache would let samples see each other
+            # a cache would let samples see each other
+            logits = model(**inputs, **lengths_for(model, positions), use_cache=False).logits[0]
         targets = tokens[0, places].to(model.device)
         loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / n_counted
         loss.backward()

@@ -12,8 +12,8 @@ import torch
 from numpy.random import Generator
 from numpy.typing import NDArray
 from tqdm import tqdm
-from transformers import AttentionInterface, AttentionMaskInterface
 
+from macromicro.models.attention import WITHIN_TEXTS
 from macromicro.models.chat import IGNORED
 from macromicro.models.muon import Muon
 from macromicro.models.optimise import rate_shares, update
@@ -28,9 +28,6 @@ WEIGHT_DECAY = 0.1
 ADAM_SHARE = 0.2
 """Learning rate of embedding and norms, as a share of that of the matrices."""
 CHUNKS = torch.nn.LinearCrossEntropyOptions(batch_chunk_size=256)
-
-WITHIN_TEXTS = "within_texts"
-"""Name under which transformers finds `attend_within_texts`."""
 
 IntArray = NDArray[np.int64]
 
@@ -149,24 +146,6 @@ def _loss(model: Any, blocks: IntArray) -> torch.Tensor:
     targets = torch.from_numpy(labels).to(model.device)
     hidden = hidden[0, :-1].to(weight.dtype)
     return torch.nn.functional.linear_cross_entropy(hidden, weight, targets, options=CHUNKS)
-
-
-def attend_within_texts(
-    module: Any, query: Any, key: Any, value: Any, mask: None, *, scaling: float, text_lengths: list[int], **_: Any
-) -> tuple[torch.Tensor, None]:
-    """Causal attention of each text of a row to itself, with the signature that transformers asks for.
-
-    Parameters: query, key and value, shape (1, n_heads, n_tokens, head_size); text_lengths, tokens of each text.
-    A mask over the whole row gives the same; texts are short, and most of it would be masked.
-    """
-    attend = torch.nn.functional.scaled_dot_product_attention
-    texts = zip(*(states.split(text_lengths, dim=2) for states in (query, key, value)), strict=True)
-    found = [attend(q, k, v, is_causal=True, scale=scaling) for q, k, v in texts]
-    return torch.cat(found, dim=2).transpose(1, 2), None
-
-
-AttentionInterface.register(WITHIN_TEXTS, attend_within_texts)
-AttentionMaskInterface.register(WITHIN_TEXTS, lambda *_, **__: None)
 
 
 def _validation_loss(model: Any, blocks: IntArray, batch_size: int) -> float:

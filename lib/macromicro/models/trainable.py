@@ -22,7 +22,7 @@ LARGE_MODEL = 1_000_000_000
 
 
 def load_trainable(base: str | Path, tokenizer: Any, settings: FinetuneParams) -> Any:
-    """The model at `base` in training mode, with an adapter on every linear layer but the output layer where asked for.
+    """The model at `base` in training mode, with an adapter on its layers where asked for.
 
     Raises ValueError as `check_method`.
     """
@@ -54,7 +54,7 @@ def _adapt(model: Any, settings: FinetuneParams) -> Any:
     from peft import LoraConfig, get_peft_model
 
     rank, alpha = settings.lora_rank, settings.lora_alpha
-    adapter = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    adapter = LoraConfig(r=rank, lora_alpha=alpha, target_modules=settings.lora_targets, task_type="CAUSAL_LM")
     return get_peft_model(model, adapter)
 
 

@@ -30,7 +30,9 @@ class Section(BaseModel):
 
 
 class BaseModelParams(Section):
-    """The model that is fine-tuned: `tiny-llama` (trained here), a hub id or a local path."""
+    """The model that is fine-tuned: `tiny-llama` (trained here), `smollm2` (SmolLM2-135M-Instruct out of an installed
+    package), a hub id or a local path.
+    """
 
     source: str = "tiny-llama"
     revision: str | None = None
@@ -261,6 +263,7 @@ class FinetuneParams(Section):
     `template` is for base models that have no chat template: Alpaca's headings, or the turns of Tulu's chat.
     `gradient_checkpointing` computes activations twice rather than keep them, a third more work; `auto` does from a
     billion parameters on. A model that trains for longer than `save_every_minutes` goes on from there if it is killed.
+    LoRA adapts the layers that `lora_targets` names, by default all linear ones but the output layer.
     """
 
     method: Literal["full", "lora", "qlora"] = "full"
@@ -277,6 +280,7 @@ class FinetuneParams(Section):
     models_per_job: Positive = 1
     lora_rank: Positive = 16
     lora_alpha: Positive = 32
+    lora_targets: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
 
 
 class AnswerParams(Section):
