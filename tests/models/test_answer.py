@@ -152,8 +152,8 @@ def test_each_model_is_answered_in_a_table_of_its_own() -> None:
     halves = [table.drop(columns="dataset") for table in tables.values()]
     pd.testing.assert_frame_equal(*halves)
     summary = likelihood_summary(pd.concat(tables.values()))
-    expected = halves[0]["log_likelihood"].sum() / halves[0]["n_bytes"].sum()
-    assert summary["nats per byte"].tolist() == pytest.approx([expected, expected])
+    expected = -halves[0]["log_likelihood"].sum() / halves[0]["n_bytes"].sum() / np.log(2)
+    assert summary["bits per byte"].tolist() == pytest.approx([expected, expected])
 
 
 def test_a_checkpoint_that_wants_to_answer_otherwise_is_asked_plainly(tmp_path: Path, base: tuple) -> None:

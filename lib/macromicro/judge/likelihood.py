@@ -13,8 +13,8 @@ def judge_likelihood(answers: pd.DataFrame, baseline: pd.DataFrame, *, tie_margi
     """Which of two models finds the reference more likely, per model and prompt.
 
     Parameters: answers, columns dataset, prompt_id, log_likelihood (nats), n_bytes; baseline, the same of the one model
-    that all are held against. tie_margin, a difference up to it (nats per byte) is a tie.
-    Returns: dataset, prompt_id, verdict (win, tie, loss), margin (nats per byte, positive where the model wins).
+    that all are held against. tie_margin, a difference up to it (bits per byte) is a tie.
+    Returns: dataset, prompt_id, verdict (win, tie, loss), margin (bits per byte, positive where the model wins).
     Raises ValueError if baseline is several models, a model has not the same prompts, or a likelihood is missing.
     """
     for name, table in {"answers": answers, "baseline": baseline}.items():
@@ -30,7 +30,7 @@ def judge_likelihood(answers: pd.DataFrame, baseline: pd.DataFrame, *, tie_margi
         validate="many_to_one",
     ).sort_values(["dataset", "prompt_id"], ignore_index=True)
     _check_pairs(answers, baseline, pairs)
-    margin = (pairs["log_likelihood"] - pairs["log_likelihood_baseline"]) / pairs["n_bytes"]
+    margin = (pairs["log_likelihood"] - pairs["log_likelihood_baseline"]) / pairs["n_bytes"] / np.log(2)
     verdict = np.select([margin > tie_margin, margin < -tie_margin], ["win", "loss"], default="tie")
     return pairs[["dataset", "prompt_id"]].assign(verdict=verdict, margin=margin)
 

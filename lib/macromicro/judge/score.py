@@ -17,7 +17,7 @@ def score_verdicts(verdicts: pd.DataFrame, *, n_bootstrap: int, confidence: floa
 
     Parameters: verdicts, columns dataset, prompt_id, verdict, margin; every model needs a verdict on every prompt.
     The interval is the percentile bootstrap over *prompts*, the same draws for all models. confidence, such as 0.95.
-    Returns: dataset, score (0 to 100), low, high, n_wins, n_ties, n_losses, margin (mean over prompts, nats per byte).
+    Returns: dataset, score (0 to 100), low, high, n_wins, n_ties, n_losses, margin (mean over prompts, bits per byte).
     Raises ValueError if a verdict is unknown, repeats or is missing.
     """
     points = _points(verdicts)

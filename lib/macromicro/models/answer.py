@@ -149,11 +149,11 @@ def answers_side_by_side(answers: pd.DataFrame, prompts: pd.DataFrame, *, n_prom
 
 
 def likelihood_summary(answers: pd.DataFrame) -> pd.DataFrame:
-    """Per model: likelihood of all references together (nats per byte) and mean length of an answer (tokens)."""
+    """Per model: bits per byte of all references together (fewer are better), mean length of an answer (tokens)."""
     groups = answers.groupby("dataset")
     sums = groups[["log_likelihood", "n_bytes"]].sum()
     table = {
-        "nats per byte": sums["log_likelihood"] / sums["n_bytes"],
+        "bits per byte": -sums["log_likelihood"] / sums["n_bytes"] / np.log(2),
         "tokens per answer": groups["n_answer_tokens"].mean(),
     }
     return pd.DataFrame(table)
