@@ -139,7 +139,9 @@ def test_numbers_come_from_the_outputs(site):
     assert "no levels 0 % 50 % 100 % baseline baseline 0 4.25" in words(site, "stages/5_finetune.html")
     assert "paper response-micro 1 4.25 4.25 4.25" in words(site, "stages/5_finetune.html")
     assert "paper response-micro 1 50 % 4.25 2 2,345 10" in words(site, "stages/5_finetune.html")
-    assert 'href="5_finetune/response-micro/s1.html"' in (site / "stages" / "5_finetune.html").read_text(encoding="utf-8")
+    assert 'href="5_finetune/response-micro/s1.html"' in (site / "stages" / "5_finetune.html").read_text(
+        encoding="utf-8"
+    )
     assert "CC-BY-NC-4.0 1234 alpaca" in words(site, "provenance.html")
     assert "response-micro 0 48.0 52.5 51.0" in words(site, "stages/7_judge.html")
     assert "response-micro 1 49.0 53.5 52.5" in words(site, "stages/7_judge.html")
@@ -198,6 +200,15 @@ def test_the_paper_stands_beside_the_run(site):
         paper.load_slopes().query("part == 'response' and granularity == 'micro' and size == 30_000")["slope"].item()
     )
     assert f"{slope:+.1f}" in text
+
+
+def test_the_paper_is_tested_on_a_page_with_references_and_linked_from_the_introduction(site):
+    text, source = words(site, "tested.html"), (site / "tested.html").read_text(encoding="utf-8")
+    assert "Of 22 slopes, 3 differ from zero" in text
+    assert "simple sequentially rejective multiple test procedure" in text
+    assert 'href="#id' in source and "Holm" in text
+    assert source.count('<img alt="') - source.count('<img alt=""') >= 2
+    assert 'href="tested.html"' in (site / "intro.html").read_text(encoding="utf-8").partition("<article")[2]
 
 
 def test_the_introduction_says_what_was_found(site):

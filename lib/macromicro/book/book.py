@@ -22,7 +22,7 @@ import pandas as pd
 import yaml
 
 from macromicro.analyse import findings
-from macromicro.book import library, pages, runs, settings, summary
+from macromicro.book import library, pages, runs, settings, summary, tested
 from macromicro.book.links import link_papers
 from macromicro.plots.loss_grid import plot_loss_grid
 from macromicro.study import params
@@ -63,6 +63,7 @@ def assemble(root: Path, target: Path) -> None:
     drawn = draw_from(study, found)
     _write_figures(drawn, target / "figures")
     _draw_losses(summary.load_losses(Layout(root), study), target / "figures" / "losses.png")
+    tested.write_figures(target / "figures")
     _render(templates, target, study=study, out=Layout(root), found=found, drawn=drawn, preset=_preset(study))
     toc = yaml.safe_dump(contents(found), sort_keys=False, allow_unicode=True)
     (target / "_toc.yml").write_text(toc, encoding="utf-8")
@@ -100,7 +101,7 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
         chapters.append({"file": f"stages/{stage}", "title": pages.stage_name(stage)})
         if sections:
             chapters[-1]["sections"] = sections
-    results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}]
+    results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}, {"file": "tested"}]
     about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
     rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
     parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, rooms]}
@@ -176,6 +177,7 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
     )
     environment.filters["table"] = markdown_table
     environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
+    environment.globals["tested"] = tested
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
         place = {"pages": folder / name, "stages": folder / group / name}.get(group)
