@@ -4,6 +4,7 @@ from urllib.parse import unquote, urldefrag, urljoin
 
 import pytest
 from browser import audit, serve
+from finished_study import DOT
 
 LINKS = "[...document.querySelectorAll('a[href]')].map(link => link.href)"
 ANCHORS = "[...document.querySelectorAll('[id]')].map(element => element.id)"
@@ -66,3 +67,25 @@ def test_every_internal_link_leads_to_a_page_and_a_place_on_it(visits, site):
             if address.startswith(visits.base) and (not there or (anchor and unquote(anchor) not in known)):
                 lost.setdefault(name, []).append(f"leads nowhere: {link}")
     assert not lost, told(lost)
+
+
+def test_the_audit_sees_what_cannot_be_read(browser_page):
+    browser_page.set_content(f"""<article>
+        <p style="color: #999; background: #fff">pale</p> <p style="color: #666; background: #fff">dark enough</p>
+        <h1 style="color: #888; background: #fff">pale but large</h1>
+        <div style="width: 50px; overflow: hidden; white-space: nowrap">cut off by its box</div>
+        <p style="width: 600px">too wide</p> <div style="overflow-x: auto"><p style="width: 600px">scrolls</p></div>
+        <img src="data:image/png;base64,{DOT}" alt="images/a b c.png">
+        <img src="data:image/png;base64,{DOT}" alt="A figure of what there is.">
+    </article>""")
+    found = audit(browser_page)
+    assert sum('<p> "pale"' in problem for problem in found) == 4, "both themes, both widths"
+    assert {problem for problem in found if "wide" in problem.partition(": ")[2]} == {
+        f"{theme}, 400 wide: {what}"
+        for theme in ("light", "dark")
+        for what in ("the page is 608 pixels wide, not 400", '<p> "too wide" reaches to 608 of 400 pixels')
+    }
+    assert sum("clipped" in problem and "cut off" in problem for problem in found) == 4
+    assert sum("which is no sentence" in problem for problem in found) == 4
+    for fine in ("dark enough", "but large", "scrolls", "A figure"):
+        assert not any(fine in problem for problem in found)

@@ -37,7 +37,7 @@ def imported(notebook: NotebookNode) -> dict[str, str]:
 
     What the library does not have any more, since the notebook is older, is left out.
     """
-    found = {}
+    found: dict[str, str] = {}
     for cell in notebook.cells:
         for name, path in _imports(cell.source) if cell.cell_type == "code" else []:
             try:
