@@ -32,6 +32,7 @@ TINY = {
     "select": {"levels": [0, 100], "sizes": [40]},
     "finetune": {"max_tokens": 128, "models_per_job": 8},
     "answer": {"max_new_tokens": 4},
+    "judge": {"kinds": ["likelihood"]},
 }
 
 

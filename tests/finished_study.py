@@ -138,7 +138,7 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
         levels = levels.assign(
             n_types_covered=[3, 4, 5], pool_size=[5, 6, 7], coverage=[0.3, 0.4, 0.5], evenness=[0.5, 0.6, 0.7]
         )
-    scores = _points(strategy).query("seed == @seed")[[*SCORED, "margin"]]
+    scores = _points(strategy).query("seed == @seed")[[*SCORED, "margin"]].assign(judge="likelihood")
     tables = {out.levels(strategy.name, seed): levels, out.scores(strategy.name, seed): scores}
     likelihood = {"prompt_id": "p", "n_answer_tokens": 4, "log_likelihood": -70.0, "n_bytes": 100}
     for name in names:
@@ -154,7 +154,7 @@ def _untuned_tables(out: Layout, study: Study) -> dict[Path, pd.DataFrame]:
     tables, beside = {out.answers("untuned", "untuned"): pd.DataFrame([answer])}, []
     for seed in study.baselines["baseline"].select.seeds:
         scored = {"score": 4.5 + seed, "low": 2.0, "high": 8.0, "margin": -0.2}
-        tables[out.scores("untuned", seed)] = pd.DataFrame([{"dataset": "untuned", **scored}])
+        tables[out.scores("untuned", seed)] = pd.DataFrame([{"dataset": "untuned", "judge": "likelihood", **scored}])
         beside.append({"strategy": "untuned", "baseline": "baseline", "baseline_size": 5, "seed": seed, **scored})
     return {**tables, out.results / "untuned.parquet": pd.DataFrame(beside)}
 

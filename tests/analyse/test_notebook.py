@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from fake_study import finish, write_preset
 from macromicro.graph import execute
-from macromicro.judge.score import score_verdicts
+from macromicro.judge.score import score_judges
 from macromicro.measure.metrics import METRICS
 from macromicro.study.layout import find_root
 
@@ -28,13 +28,15 @@ def judge(study):
             verdicts = pd.DataFrame({"dataset": np.repeat(names, 200), "prompt_id": [f"p{i}" for i in range(200)] * n})
             verdicts["margin"] = rng.normal(np.repeat([(one.level or 0) / 25 for one in datasets], 200))
             verdicts["verdict"] = np.where(verdicts["margin"] > 0, "win", "loss")
+            control = verdicts.assign(judge="length", verdict=rng.permutation(verdicts["verdict"]))
+            verdicts = pd.concat([verdicts.assign(judge="similarity"), control]).assign(order=None)
             tables = {
                 study.out.levels(strategy.name, seed): pd.DataFrame({"dataset": names, "size": 40, "level": levels}),
                 study.out.metrics(strategy.name, seed): pd.DataFrame(
                     {"dataset": names * 2, "part": np.repeat(["instruction", "response"], n), **metrics}
                 ),
                 study.out.verdicts(strategy.name, seed): verdicts,
-                study.out.scores(strategy.name, seed): score_verdicts(verdicts, n_bootstrap=50, confidence=0.9, seed=0),
+                study.out.scores(strategy.name, seed): score_judges(verdicts, n_bootstrap=50, confidence=0.9, seed=0),
             }
             tables |= {study.out.dataset(strategy.name, name): pd.DataFrame({"id": [name]}) for name in names}
             tables |= {study.out.losses(strategy.name, name): pd.DataFrame({"loss": [2.0, 1.0]}) for name in names}
@@ -43,7 +45,8 @@ def judge(study):
         levels = pd.DataFrame({"dataset": [f"n40-s{seed}"], "size": 40, "level": pd.array([None], dtype="Int64")})
         verdicts = pd.DataFrame({"dataset": "untuned", "prompt_id": [f"p{i}" for i in range(200)], "margin": -1.0})
         verdicts["verdict"] = ["win"] * 20 + ["loss"] * 180
-        scores = score_verdicts(verdicts, n_bootstrap=50, confidence=0.9, seed=0)
+        verdicts = pd.concat([verdicts.assign(judge=judge, order=None) for judge in ("similarity", "length")])
+        scores = score_judges(verdicts, n_bootstrap=50, confidence=0.9, seed=0)
         write({study.out.levels("baseline", seed): levels, study.out.scores("untuned", seed): scores})
         write({study.out.losses("baseline", f"n40-s{seed}"): pd.DataFrame({"loss": [2.0, 1.0]})})
         write({study.out.verdicts("untuned", seed): verdicts})
@@ -85,7 +88,7 @@ def test_a_study_of_every_kind(run):
     study, outputs = run({"analyse.smallest_effect": 1.0})
     assert {path.stem for path in study.out.results.glob("*.parquet")} == {
         *("scores", "metrics", "lines", "correlations", "paper_slopes", "slopes", "shapes", "levels", "decisions"),
-        "untuned",
+        *("untuned", "judge_scores", "judge_slopes"),
     }
     assert pd.read_parquet(study.out.results / "untuned.parquet")["score"].tolist() == [10.0] * 3
     for name in ("slopes", "correlations", "decisions"):

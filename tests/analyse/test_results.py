@@ -37,10 +37,14 @@ def study(tmp_path, monkeypatch):
             grid = {"dataset": names, "size": 10, "level": pd.array(levels, dtype="Int64"), "seed": seed, "k": 4}
             write(study.out.levels(strategy.name, seed), grid)
             scores = [50.0 + seed + (one.level or 20) / 10 for one in datasets]
-            write(study.out.scores(strategy.name, seed), {"dataset": names, "score": scores, "low": 40.0, "high": 60.0})
+            scored = pd.DataFrame({"dataset": names, "score": scores, "low": 40.0, "high": 60.0, "judge": "similarity"})
+            control = scored.assign(score=10.0, judge="length")
+            write(study.out.scores(strategy.name, seed), pd.concat([scored, control]))
             parts = ["instruction"] * len(names) + ["response"] * len(names)
             judged = {"dataset": np.repeat(names, 3), "prompt_id": ["c", "a", "b"] * len(names), "margin": 0.25 + seed}
-            write(study.out.verdicts(strategy.name, seed), judged | {"verdict": ["win", "tie", "loss"] * len(names)})
+            judged |= {"verdict": ["win", "tie", "loss"] * len(names), "judge": "similarity", "order": None}
+            control = pd.DataFrame(judged).assign(verdict="loss", judge="length")
+            write(study.out.verdicts(strategy.name, seed), pd.concat([pd.DataFrame(judged), control]))
             for one in datasets:  # level 0 and level 100 of the narrow strategy came to the same samples
                 same = strategy.name == "narrow"
                 write(study.out.dataset(strategy.name, one.name), {"id": ["same" if same else one.name]})
@@ -50,7 +54,8 @@ def study(tmp_path, monkeypatch):
         grid = {"dataset": [f"n10-s{seed}"], "size": 10, "level": pd.array([None], dtype="Int64"), "seed": seed}
         write(study.out.levels("baseline", seed), grid | {"response_tokens": 30.0 + seed})
         write(study.out.losses("baseline", f"n10-s{seed}"), {"loss": [1.0] * 9})
-        scores = {"dataset": ["untuned"], "score": 20.0 + seed, "low": 10.0, "high": 30.0, "margin": -0.5}
+        scores = {"dataset": ["untuned"], "score": 20.0 + seed, "low": 10.0, "high": 30.0, "margin": -0.5,
+                  "judge": "similarity"}  # fmt: skip
         write(study.out.scores("untuned", seed), scores)
     return study
 
@@ -99,13 +104,17 @@ def test_rivals_have_points_and_no_levels(study):
 
 
 def test_a_dataset_without_a_score_is_kept_as_missing(study):
-    write(study.out.scores("narrow", 0), {"dataset": ["n10-d000-s0"], "score": [45.0], "low": 1.0, "high": 2.0})
+    write(
+        study.out.scores("narrow", 0), {"dataset": ["n10-d000-s0"], "score": [45.0], "low": 1.0, "judge": "similarity"}
+    )
     points = load_points(study)
     assert points[points["strategy"] == "narrow"]["score"].isna().tolist() == [False, True]
 
 
 def test_a_score_of_an_unknown_dataset_is_refused(study):
-    write(study.out.scores("narrow", 0), {"dataset": ["n99-d000-s0"], "score": [45.0], "low": 1.0, "high": 2.0})
+    write(
+        study.out.scores("narrow", 0), {"dataset": ["n99-d000-s0"], "score": [45.0], "low": 1.0, "judge": "similarity"}
+    )
     with pytest.raises(ValueError, match="'n99-d000-s0' of narrow is not in levels-s0"):
         load_points(study)
 
@@ -139,6 +148,20 @@ def test_verdicts_are_one_sorted_row_per_model_and_prompt(study):
     ]  # fmt: skip
     rivals = verdicts[verdicts["strategy"] == "longest"]
     assert rivals["level"].isna().all() and set(rivals["family"]) == {"rivals"}
+
+
+def test_verdicts_of_another_judge_are_asked_for_by_name(study):
+    assert set(load_verdicts(study, "length")["points"]) == {0.0}
+    with pytest.raises(ValueError, match=r"verdicts-s0.parquet: no row of judge 'llm'; there are similarity, length"):
+        load_verdicts(study, "llm")
+
+
+def test_a_missing_verdict_stays_missing(study):
+    path = study.out.verdicts("narrow", 0)
+    table = pd.read_parquet(path)
+    write(path, table.assign(verdict=table["verdict"].where(table["prompt_id"] != "b", None)))
+    lost = load_verdicts(study).query("strategy == 'narrow' and prompt_id == 'b'")
+    assert len(lost) == 2 and lost["points"].isna().all()
 
 
 def test_datasets_of_the_same_samples_share_a_digest(study):

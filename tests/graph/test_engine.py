@@ -106,7 +106,7 @@ def test_kill_resume_and_change(tiny_study):
     assert "done" in shown and "8_analyse" in shown
 
     assert computed_by(tiny_study) == set()
-    change(tiny_study, "judge", tie_margin=0.01)
+    change(tiny_study, "judge", tie_margin={"likelihood": 0.01})
     assert computed_by(tiny_study) == {*JUDGED, "8_analyse/8_analyse"}
     module = tiny_study / "lib" / "macromicro" / "judge" / "likelihood.py"
     module.write_text(module.read_text() + "\n# a comment\n")

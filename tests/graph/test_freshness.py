@@ -84,7 +84,7 @@ def test_the_untuned_model_answers_once_and_is_judged_against_every_seed(folder,
     found = cells.list_cells(study)
     answered = study.out.answers("untuned", "untuned")
     assert found["6_answer/untuned"].inputs == (study.out.base_model, study.out.prompts)
-    assert found["7_judge/untuned/s0"].inputs == (answered, study.out.answers("baseline", "n40-s0"))
+    assert found["7_judge/untuned/s0"].inputs == (answered, study.out.answers("baseline", "n40-s0"), study.out.prompts)
     assert study.out.scores("untuned", 0) in found["8_analyse/8_analyse"].inputs
     for grown in ({"select.seeds": [0, 1]}, {"select.levels": [0, 50, 100]}, {"select.sizes": [40, 60]}):
         wanted = waiting(write_preset({**change, **grown}))
@@ -98,7 +98,9 @@ def test_a_length_band_meets_the_untuned_model_without_another_answer(folder):
                           ("response-micro", "instruction-macro", "longest")})  # fmt: skip
     found = cells.list_cells(study)
     answered = study.out.answers("untuned", "untuned")
-    assert found["7_judge/untuned-10-50/s0"].inputs == (answered, study.out.answers("baseline-10-50", "n40-s0"))
+    assert found["7_judge/untuned-10-50/s0"].inputs == (
+        *(answered, study.out.answers("baseline-10-50", "n40-s0"), study.out.prompts),
+    )
     assert [name for name in found if name.startswith("6_answer/untuned")] == ["6_answer/untuned"]
     assert "7_judge/untuned/s0" not in found
     assert [one.name for one in study.strategy("untuned").datasets()] == ["untuned"]
@@ -179,3 +181,18 @@ def test_verify_names_what_is_harmed_wherever_the_study_lies(finished, tmp_path_
     assert freshness.verify(moved) == ["answers/longest/n40-s0.parquet is not what 6_answer/longest/n40-s0 made"]
     harmed.unlink()
     assert freshness.verify(moved) == ["answers/longest/n40-s0.parquet is missing; 6_answer/longest/n40-s0 made it"]
+
+
+def test_how_a_server_is_reached_changes_no_verdict_and_its_prompt_does(folder, monkeypatch):
+    llm = {"judge.kinds": ["llm"], "judge_llm.model": "some"}
+    study = write_preset(llm)
+    finish(study)
+    assert waiting(write_preset({**llm, "judge_llm.n_workers": 3, "judge_llm.base_url": "http://other:1/v1"})) == set()
+    judged = {name for name in cells.list_cells(study) if name.startswith("7_judge/")}
+    assert judged <= waiting(write_preset({**llm, "judge_llm.revision": "newer"}))
+    prompts = folder / "library" / "judge" / "prompts"
+    shutil.copytree(dependencies.LIBRARY / "judge" / "prompts", prompts)
+    monkeypatch.setattr(cells, "LIBRARY", folder / "library")
+    assert waiting(write_preset(llm)) == set()
+    (prompts / "pairwise.txt").write_text("Which is better?")
+    assert judged <= waiting(write_preset(llm))

@@ -90,8 +90,8 @@ def test_every_job_has_the_commit_of_the_hub_that_the_first_one_had(finished, fo
 
 
 def test_a_change_that_the_notebook_does_not_read_is_refused(finished):
-    with pytest.raises(ValueError, match=r"3_annotate does not read judge.tie_margin, or it has this value already"):
-        start("3_annotate", preset="tiny", changes={"judge.tie_margin": 0.5}, strategy="response-micro")
+    with pytest.raises(ValueError, match=r"3_annotate does not read judge.max_missing, or it has this value already"):
+        start("3_annotate", preset="tiny", changes={"judge.max_missing": 0.5}, strategy="response-micro")
 
 
 def test_a_cell_that_is_not_there_names_the_nearest(finished):

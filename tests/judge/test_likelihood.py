@@ -110,10 +110,18 @@ GOOD = {"n5-d000-s0": [-1.0, -2.0]}
     [
         (table(GOOD), table({"n5-s0": [-1.0, -2.0, -3.0]}), "n5-d000-s0 and the baseline differ in 1, such as p2"),
         (table(GOOD), table({"n5-s0": [-1.0]}), "differ in 1, such as p1"),
-        (table({"n5-d000-s0": [-1.0, np.nan]}), table({"n5-s0": [-1.0, -2.0]}), "n5-d000-s0 on prompt p1 has nan"),
-        (table(GOOD), table({"n5-s0": [-1.0, -np.inf]}), "baseline need a finite"),
-        (table(GOOD, n_bytes=0), table({"n5-s0": [-1.0, -2.0]}), "n_bytes above 0"),
-        (table(GOOD), table({"n5-s0": [-1.0, -2.0]}, n_bytes=9), "different references for prompt p0"),
+        (
+            table({"n5-d000-s0": [-1.0, np.nan]}),
+            table({"n5-s0": [-1.0, -2.0]}),
+            "value of log_likelihood in every row, but n5-d000-s0 on prompt p1 has nan",
+        ),
+        (
+            table(GOOD),
+            table({"n5-s0": [-1.0, -np.inf]}),
+            "must be finite .* log_likelihood_baseline of n5-d000-s0 on prompt p1 is -inf",
+        ),
+        (table(GOOD, n_bytes=0), table({"n5-s0": [-1.0, -2.0]}, n_bytes=0), "n_bytes above 0"),
+        (table(GOOD), table({"n5-s0": [-1.0, -2.0]}, n_bytes=9), "share n_bytes, but differ in it for prompt p0"),
         (table(GOOD), table({"n5-s0": [-1.0], "n5-s1": [-1.0]}), "one model, but it holds n5-s0, n5-s1"),
         (pd.concat([table(GOOD)] * 2), table({"n5-s0": [-1.0, -2.0]}), "n5-d000-s0 has p0 twice"),
         (table({}), table({"n5-s0": [-1.0, -2.0]}), "answers must not be empty"),

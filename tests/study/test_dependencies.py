@@ -8,7 +8,7 @@ from macromicro.study.layout import find_root
 
 NOT_SETTINGS = {"out", "strategy", "strategies", "baselines", "datasets", "name", "baseline", "study"}
 WITH_RIVAL = {"strategies": {"long": {"method": "longest", "family": "rivals"}}}
-WITH_LLM = {"tags.tagger": "llm", "tag_llm.model": "some"}
+WITH_LLM = {"tags.tagger": "llm", "tag_llm.model": "some", "judge.kinds": ["llm"], "judge_llm.model": "some"}
 NOTEBOOKS = sorted((find_root() / "notebooks").glob("*.ipynb"))
 
 

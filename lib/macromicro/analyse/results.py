@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 import pyarrow.parquet as pq
 
-from macromicro.judge.score import POINTS
+from macromicro.judge.verdicts import POINTS, join_orders, of_judge
 from macromicro.study.files import digest
 from macromicro.study.settings import Strategy, Study
 
@@ -56,23 +56,26 @@ def load_untuned(study: Study) -> pd.DataFrame:
     tables = []
     for strategy in study.untuned.values():
         for seed in strategy.select.seeds:
-            scores = pd.read_parquet(study.out.scores(strategy.name, seed)).drop(columns="dataset")
+            path = study.out.scores(strategy.name, seed)
+            scores = of_judge(pd.read_parquet(path), study.judge.headline, where=path.name).drop(columns="dataset")
             table = scores.assign(baseline=strategy.baseline, baseline_size=strategy.baseline_size, seed=seed)
             tables.append(table.assign(strategy=strategy.name)[["strategy", *AGAINST, *scores.columns]])
     return pd.concat(tables, ignore_index=True)
 
 
-def load_verdicts(study: Study) -> pd.DataFrame:
-    """Table of all verdicts of all seeds, a row per model and prompt, sorted by strategy, size, level, seed and prompt.
+def load_verdicts(study: Study, judge: str | None = None) -> pd.DataFrame:
+    """Table of all verdicts of one judge on all seeds, a row per model and prompt.
 
+    It is sorted by strategy, size, level, seed and prompt. Parameters: judge, default that of the headline.
     Columns: strategy, family, dataset, size, level (percent, missing for rivals), seed, prompt_id, points (1 for a win,
-    a half for a tie, 0 for a loss), margin, digest (of the file of the dataset: two levels that came to the same
-    samples share it).
+    a half for a tie, 0 for a loss, missing for a verdict that is), margin, digest (of the file of the dataset: two
+    levels that came to the same samples share it).
 
-    Raises FileNotFoundError if a strategy was not judged, ValueError if a verdict is none of win, tie and loss, or is
-    on a dataset that is not in the grid.
+    Raises FileNotFoundError if a strategy was not judged, ValueError if the judge gave no verdict, or one that is none
+    of win, tie and loss, or is on a dataset that is not in the grid.
     """
-    verdicts = pd.concat([_verdicts(study, *judged) for judged in _judged(study)], ignore_index=True)
+    judge = judge or study.judge.headline
+    verdicts = pd.concat([_verdicts(study, judge, *judged) for judged in _judged(study)], ignore_index=True)
     order = verdicts.sort_values(["strategy", "size", "level", "seed", "prompt_id"], kind="stable").index
     return verdicts.loc[order].reset_index(drop=True)
 
@@ -100,7 +103,8 @@ def _judged(study: Study) -> list[tuple[Strategy, int]]:
 def _points(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
     """The models of one strategy and seed."""
     selected, scored = study.out.levels(strategy.name, seed), study.out.scores(strategy.name, seed)
-    levels, scores = pd.read_parquet(selected), pd.read_parquet(scored)
+    levels = pd.read_parquet(selected)
+    scores = of_judge(pd.read_parquet(scored), study.judge.headline, where=scored.name)
     unknown = sorted(set(scores["dataset"]) - set(levels["dataset"]))
     if unknown:
         raise ValueError(f"{scored.name}: dataset {unknown[0]!r} of {strategy.name} is not in {selected.name}")
@@ -119,11 +123,11 @@ def _count_steps(study: Study, strategy: Strategy, datasets: Iterable[str]) -> l
     return [pq.read_metadata(study.out.losses(strategy.name, name)).num_rows for name in datasets]
 
 
-def _verdicts(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
-    """The verdicts on the models of one strategy and seed."""
+def _verdicts(study: Study, judge: str, strategy: Strategy, seed: int) -> pd.DataFrame:
+    """The verdicts of a judge on the models of one strategy and seed."""
     path = study.out.verdicts(strategy.name, seed)
-    verdicts = pd.read_parquet(path)
-    unknown = sorted(set(verdicts["verdict"].astype(str)) - set(POINTS))
+    verdicts = join_orders(of_judge(pd.read_parquet(path), judge, where=path.name))
+    unknown = sorted(set(verdicts["verdict"].dropna().astype(str)) - set(POINTS))
     if unknown:
         raise ValueError(f"{path.name}: verdict {unknown[0]!r} of {strategy.name} must be one of {', '.join(POINTS)}")
     datasets = strategy.datasets(seed)
@@ -133,7 +137,9 @@ def _verdicts(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
     grid = pd.DataFrame(datasets).astype({"level": float})
     grid["dataset"] = [one.name for one in datasets]
     grid["digest"] = [digest(study.out.dataset(strategy.name, one.name)) for one in datasets]
-    table = verdicts.assign(points=verdicts["verdict"].map(POINTS)).merge(grid, on="dataset", validate="many_to_one")
+    table = verdicts.assign(points=verdicts["verdict"].map(POINTS).astype(float)).merge(
+        grid, on="dataset", validate="many_to_one"
+    )
     first = ["strategy", "family", "dataset", "size", "level", "seed", "prompt_id", "points", "margin", "digest"]
     return table.assign(family=strategy.family)[first]
 

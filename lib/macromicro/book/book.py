@@ -24,6 +24,7 @@ import yaml
 from macromicro.analyse import findings
 from macromicro.book import library, pages, runs, settings, summary, tested
 from macromicro.book.links import link_papers
+from macromicro.judge import agreement
 from macromicro.plots.loss_grid import plot_loss_grid
 from macromicro.study import params
 from macromicro.study.files import write_aside
@@ -101,7 +102,12 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
         chapters.append({"file": f"stages/{stage}", "title": pages.stage_name(stage)})
         if sections:
             chapters[-1]["sections"] = sections
-    results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}, {"file": "tested"}]
+    results = [
+        {"file": "judges"},
+        {"file": "stages/8_analyse", "title": "Results"},
+        {"file": "paper"},
+        {"file": "tested"},
+    ]
     about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
     rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
     parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, rooms]}
@@ -178,6 +184,7 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
     environment.filters["table"] = markdown_table
     environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
     environment.globals["tested"] = tested
+    environment.globals["agreement"] = agreement
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
         place = {"pages": folder / name, "stages": folder / group / name}.get(group)

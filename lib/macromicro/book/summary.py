@@ -17,6 +17,7 @@ from macromicro.annotate.types import load_types
 from macromicro.book.pages import Page
 from macromicro.graph.provenance import portable
 from macromicro.judge.score import add_coordinates
+from macromicro.judge.verdicts import of_judge
 from macromicro.study.layout import Layout
 from macromicro.study.settings import BASELINE, UNTUNED, Dataset, Strategy, Study
 
@@ -174,12 +175,12 @@ def answers(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
 
 
 def scores(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
-    """The score of every model, strategies below each other and levels side by side."""
+    """The score of every model by the first judge, strategies below each other and levels side by side."""
     cells = []
     for strategy in [*study.untuned.values(), *(study.strategy(name) for name in study.strategies)]:
         for seed in strategy.select.seeds:
             link = _link(found, "7_judge", strategy=strategy.name, seed=seed)
-            scored = pd.read_parquet(out.scores(strategy.name, seed))
+            scored = of_judge(pd.read_parquet(out.scores(strategy.name, seed)), study.judge.headline, where=link)
             for row in add_coordinates(scored, strategy.datasets(seed)).to_dict("records"):
                 own = {"N": row["size"], "seed": seed, "level": row["level"]}
                 cells.append({**_named(strategy, link), **own, "value": f"{row['score']:.1f}"})

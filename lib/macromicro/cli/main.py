@@ -10,6 +10,7 @@ import sys
 import typer
 
 from macromicro.cli.annotate import annotate
+from macromicro.cli.judge_check import judge_check
 from macromicro.cli.measure import compare, measure
 from macromicro.cli.score import model_outputs, score
 from macromicro.cli.select import select
@@ -32,7 +33,7 @@ instruction/response, instruction/input/output (Alpaca), prompt/completion, mess
 (ShareGPT); other names are given with --column. Results go to stdout or -o, everything else to stderr.""",
 )
 
-for command in (annotate, select, measure, compare, score, model_outputs):
+for command in (annotate, select, measure, compare, score, model_outputs, judge_check):
     app.command()(command)
 
 

@@ -1,6 +1,6 @@
 """Settings of the command line: the sections of a preset that concern types, changed one key at a time."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -20,16 +20,7 @@ def read_settings(assignments: Iterable[str], *, tokenizer: str | None = None) -
     >>> read_settings(["tokens.low=5"]).tokens.low
     5
     """
-    changed: dict[str, dict[str, Any]] = {}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        section, dot, key = name.partition(".")
-        if not (equals and dot and section and key):
-            raise ValueError(f"--set {assignment}: expected section.key=value, such as tokens.low=5")
-        try:
-            changed.setdefault(section, {})[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f"--set {assignment}: {value!r} is not a value") from None
+    changed = _assigned(assignments)
     if tokenizer == "words" and changed.setdefault("tokens", {}).setdefault("unit", "bare-word") != "bare-word":
         unit = changed["tokens"]["unit"]
         raise ValueError(f"--set tokens.unit={unit}: --tokenizer words is the unit 'bare-word'; give one of the two")
@@ -45,6 +36,42 @@ def read_settings(assignments: Iterable[str], *, tokenizer: str | None = None) -
             if isinstance(known, Section):
                 rule = f"no such setting; {mistake['loc'][0]} has {', '.join(type(known).model_fields)}"
         raise ValueError(f"--set {place}: {rule}") from None
+
+
+def read_sections(assignments: Iterable[str], sections: Mapping[str, type[Section]]) -> dict[str, Any]:
+    """Other sections by name, each with what the likes of `judge_llm.model=NAME` set over its defaults.
+
+    Raises ValueError naming the assignment and the rule that it breaks.
+    """
+    changed = _assigned(assignments)
+    if unknown := sorted(set(changed) - set(sections)):
+        raise ValueError(f"--set {unknown[0]}: no such section; sections are {', '.join(sections)}")
+    read = {}
+    for name, section in sections.items():
+        try:
+            read[name] = section.model_validate(changed.get(name, {}))
+        except ValidationError as error:
+            mistake = error.errors()[0]
+            place = ".".join(map(str, (name, *mistake["loc"])))
+            known = f"no such setting; {name} has {', '.join(section.model_fields)}"
+            rule = known if mistake["type"] == "extra_forbidden" else mistake["msg"].removeprefix("Value error, ")
+            raise ValueError(f"--set {place}: {rule}") from None
+    return read
+
+
+def _assigned(assignments: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Values by section and key. Raises ValueError if an assignment is none."""
+    changed: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        section, dot, key = name.partition(".")
+        if not (equals and dot and section and key):
+            raise ValueError(f"--set {assignment}: expected section.key=value, such as tokens.low=5")
+        try:
+            changed.setdefault(section, {})[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f"--set {assignment}: {value!r} is not a value") from None
+    return changed
 
 
 def list_settings(settings: TypeSettings, granularity: Granularity) -> dict[str, Any]:

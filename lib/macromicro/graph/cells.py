@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from macromicro.study.dependencies import LIBRARY
+from macromicro.study.files import digest
 from macromicro.study.layout import find_root
 from macromicro.study.sections import HOW_TO_REACH
 from macromicro.study.settings import SECTIONS_OF, UNTUNED, Dataset, Strategy, Study
@@ -214,10 +216,24 @@ def _judge(study: Study, strategy: Strategy, seed: int) -> Cell:
         "7_judge",
         f"{strategy.name}/s{seed}",
         {"strategy": strategy.name, "seed": seed},
-        _section(study, "judge", "seed"),
-        (*answers, out.answers(against.strategy, against.name)),
+        _judging(study),
+        (*answers, out.answers(against.strategy, against.name), out.prompts),
         (out.verdicts(strategy.name, seed), out.scores(strategy.name, seed)),
     )
+
+
+def _judging(study: Study) -> dict[str, Any]:
+    """The settings that verdicts follow from: of the judges, and of what each of them reads with."""
+    settings = _section(study, "judge", "seed")
+    settings["judge"]["kinds"] = study.judge.all_kinds
+    if "similarity" in study.judge.kinds:
+        settings |= _section(study, "embed")
+    if "llm" in study.judge.kinds:
+        asked = study.judge_llm.model_dump(mode="json")
+        prompts = {path.stem: digest(path) for path in sorted((LIBRARY / "judge" / "prompts").glob("*.txt"))}
+        settings["judge_llm"] = {key: value for key, value in asked.items() if key not in HOW_TO_REACH}
+        settings["judge_llm"]["prompts"] = prompts
+    return settings
 
 
 def _analyse(study: Study) -> Cell:

@@ -8,23 +8,48 @@ import atexit
 import json
 import os
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tqdm import tqdm
 
 if TYPE_CHECKING:
     from openai import OpenAI
+    from openai.types.chat import ChatCompletion
 
 Conversation = list[dict[str, str]]
 Ask = Callable[[Sequence[Conversation]], Iterator[tuple[int, str | None]]]
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 VLLM_CHUNK = 512
+CUT = "\n[cut]"
+"""Stands at the end of a reply that an endpoint cut at `max_tokens`, so that it is not taken for a whole one."""
+
+
+class Lazily(Sequence[Conversation]):
+    """Conversations that are made when they are asked, so that not all of them are in memory at once.
+
+    Parameters: make, the conversation of a place; places, which and in what order.
+    """
+
+    def __init__(self, make: Callable[[int], Conversation], places: Sequence[int]) -> None:
+        self._make, self._places = make, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, place: int) -> Conversation: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Lazily": ...
+    def __getitem__(self, place: int | slice) -> "Conversation | Lazily":
+        chosen = self._places[place]
+        return self._make(chosen) if isinstance(chosen, int) else Lazily(self._make, chosen)
 
 
 def open_client(base_url: str, *, max_retries: int, timeout: float) -> "OpenAI":
@@ -63,11 +88,11 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
             raise ValueError(f"{client.base_url} has no model {model!r}: {error}") from error
         except openai.APIStatusError:
             return None
-        except openai.OpenAIError as error:
+        except (openai.OpenAIError, ValueError, RecursionError) as error:  # the last two are of the JSON decoder
             raise ValueError(f"{client.base_url} gives no reply that can be read: {error}") from error
         if not isinstance(reply, ChatCompletion):
             raise ValueError(f"{client.base_url} does not speak the OpenAI chat protocol: {str(reply)[:80]!r}")
-        return reply.choices[0].message.content if reply.choices else None
+        return _content(reply)
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
         places = iter(range(len(conversations)))
@@ -85,6 +110,15 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
             pool.shutdown(cancel_futures=True)
 
     return ask
+
+
+def _content(reply: "ChatCompletion") -> str | None:
+    """The text of a reply, None if it has none; what the endpoint cut short ends with `CUT`."""
+    choice = reply.choices[0] if reply.choices else None
+    text = getattr(getattr(choice, "message", None), "content", None)
+    if choice is None or not isinstance(text, str):
+        return None
+    return text + CUT if choice.finish_reason == "length" else text
 
 
 def ask_vllm(*, model: str, max_tokens: int) -> Ask:
@@ -132,26 +166,72 @@ def ask_cached(
     Parameters: model and max_tokens (where a reply is cut), parts of the key with the conversation; cache, an SQLite
     file or None. Equal conversations are asked once. A missing reply (None) is not kept: the next run asks again.
     """
+    replies: list[str | None] = [None] * len(conversations)
+    given = ask_one_by_one(ask, model=model, max_tokens=max_tokens, cache=cache, conversations=conversations)
+    for place, reply in given:
+        replies[place] = reply
+    return replies
+
+
+def ask_one_by_one(
+    ask: Ask, *, model: str, max_tokens: int, cache: Path | None, conversations: Sequence[Conversation]
+) -> Iterator[tuple[int, str | None]]:
+    """Places and replies as in `ask_cached`, each as soon as it is there, those of the cache first; none is held."""
     keys = [sha256(json.dumps([model, max_tokens, talk]).encode()).hexdigest() for talk in conversations]
-    first = {key: place for place, key in reversed(list(enumerate(keys)))}
+    places: dict[str, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
     with closing(_open_cache(cache)) as known:
-        replies: dict[str, str | None] = {key: _find(known, key) for key in first}
-        missing = sorted(place for key, place in first.items() if replies[key] is None)
-        asked = ask([conversations[place] for place in missing])
-        for place, reply in tqdm(asked, total=len(missing), desc=model, unit="reply", disable=not missing):
-            key = keys[missing[place]]
-            replies[key] = reply
-            if reply is not None:
-                with known:
-                    known.execute("INSERT OR REPLACE INTO replies VALUES (?, ?)", (key, reply))
-    return [replies[key] for key in keys]
+        missing = []
+        for key, same in places.items():
+            reply = _find(known, key)
+            if reply is None:
+                missing.append(same[0])
+                continue
+            yield from ((place, reply) for place in same)
+        with _keeping(known) as keep:
+            asked = ask(Lazily(conversations.__getitem__, missing))
+            for row, reply in tqdm(asked, total=len(missing), desc=model, unit="reply", disable=not missing):
+                key = keys[missing[row]]
+                if reply is not None:
+                    keep(key, reply)
+                yield from ((place, reply) for place in places[key])
+
+
+@contextmanager
+def _keeping(known: sqlite3.Connection) -> Iterator[Callable[[str, str], None]]:
+    """A function that writes a reply to the cache, in a thread of its own; all are on disk when the block is left.
+
+    A disk may take 30 ms for one: whatever has come meanwhile is written with the next. It raises what went wrong with
+    an earlier one.
+    """
+    rows: deque[tuple[str, str]] = deque()
+    written: Future[None] = Future()
+    written.set_result(None)
+
+    def write() -> None:
+        waiting = [rows.popleft() for _ in range(len(rows))]
+        if waiting:
+            with known:
+                known.executemany("INSERT OR REPLACE INTO replies VALUES (?, ?)", waiting)
+
+    def keep(key: str, reply: str) -> None:
+        nonlocal written
+        if written.done():
+            written.result()
+        rows.append((key, reply))
+        written = writer.submit(write)
+
+    with ThreadPoolExecutor(1) as writer:
+        yield keep
+    written.result()
 
 
 def _open_cache(cache: Path | None) -> sqlite3.Connection:
     """The database of replies; in memory if there is no file. Raises ValueError if the file is something else."""
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
-    known = sqlite3.connect(cache or ":memory:", timeout=60)
+    known = sqlite3.connect(cache or ":memory:", timeout=60, check_same_thread=False)
     try:
         with known:
             known.execute("CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)")

@@ -77,6 +77,11 @@ class Layout:
         return self.root / "replies" / "tags.sqlite"
 
     @property
+    def judge_replies(self) -> Path:
+        """Cache of what a language model replied when asked which answer is better (SQLite)."""
+        return self.root / "replies" / "judge.sqlite"
+
+    @property
     def results(self) -> Path:
         """Tables behind the figures of the book."""
         return self.root / "results"
@@ -110,11 +115,11 @@ class Layout:
         return self.root / "answers" / strategy / f"{dataset}.parquet"
 
     def verdicts(self, strategy: str, seed: int) -> Path:
-        """One verdict per model and prompt, against the baseline of the seed."""
+        """The verdicts of all judges on the models of a strategy, against the baseline of the seed."""
         return self.root / "verdicts" / strategy / f"verdicts-s{seed}.parquet"
 
     def scores(self, strategy: str, seed: int) -> Path:
-        """One score with interval per model of a strategy and seed."""
+        """One score with interval per model of a strategy and seed, by each judge."""
         return self.root / "verdicts" / strategy / f"scores-s{seed}.parquet"
 
     def notebook(self, stage: str, cell: str = "") -> Path:

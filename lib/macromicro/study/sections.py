@@ -12,6 +12,9 @@ Part = Literal["instruction", "response"]
 Granularity = Literal["macro", "meso", "micro"]
 Unit = Literal["token", "word", "bare-word"]
 Template = Literal["alpaca", "chat"]
+Judge = Literal["likelihood", "similarity", "length", "llm"]
+CONTROL: Judge = "length"
+"""The judge that always stands beside the others: a result that it shows as well is a result about length."""
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -143,6 +146,9 @@ def _names_server(url: str) -> str:
     return url
 
 
+Url = Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_names_server)]
+
+
 class TagLlmParams(Section):
     """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
 
@@ -151,7 +157,7 @@ class TagLlmParams(Section):
 
     backend: Literal["endpoint", "vllm"] = "endpoint"
     model: str = ""
-    base_url: Annotated[str, Field(pattern=r"^https?://"), AfterValidator(_names_server)] = "http://localhost:8000/v1"
+    base_url: Url = "http://localhost:8000/v1"
     n_workers: Positive = 16
     max_retries: Count = 5
     timeout: Rate = 120.0
@@ -160,7 +166,7 @@ class TagLlmParams(Section):
 
 
 HOW_TO_REACH = ("base_url", "n_workers", "max_retries", "timeout")
-"""Settings of `tag_llm` that say how a server is reached and not what it replies."""
+"""Settings of `tag_llm` and `judge_llm` that say how a server is reached and not what it replies."""
 
 
 class TokensParams(Section):
@@ -275,17 +281,59 @@ class AnswerParams(Section):
 
 
 class JudgeParams(Section):
-    """How answers are scored against the baseline's; 50 = equal."""
+    """How answers are scored against the baseline's; 50 = equal.
 
-    kind: Literal["likelihood"] = "likelihood"
-    tie_margin: Annotated[float, Field(ge=0)] = 0.0
+    `kinds` are the judges that score the same answers: the first makes the headline, the others stand beside it, and
+    `length` does so whether it is named or not. `tie_margin` says by judge up to which margin a verdict is a tie
+    (cosine for `similarity`, bits per byte for `likelihood`). At most `max_missing` of the verdicts of `llm` may be
+    missing.
+    """
+
+    kinds: Annotated[list[Judge], Field(min_length=1)] = ["similarity", "length"]
+    tie_margin: dict[Literal["similarity", "likelihood"], Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+    max_missing: Share = 0.05
     n_bootstrap: Positive = 2000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+    @model_validator(mode="after")
+    def _has_a_headline(self) -> "JudgeParams":
+        if len(set(self.kinds)) < len(self.kinds):
+            raise ValueError(f"kinds={self.kinds} must not repeat a judge")
+        if self.headline == CONTROL:
+            raise ValueError(f"kinds={self.kinds} must begin with another judge: {CONTROL!r} is the control")
+        return self
+
+    @property
+    def headline(self) -> Judge:
+        """The judge whose verdicts make the headline."""
+        return self.kinds[0]
+
+    @property
+    def all_kinds(self) -> list[Judge]:
+        """All judges, with the control."""
+        return [*self.kinds, *([CONTROL] if CONTROL not in self.kinds else [])]
 
     @property
     def reads_likelihood(self) -> bool:
         """Whether a judge asks how likely models find the references."""
-        return self.kind == "likelihood"
+        return "likelihood" in self.kinds
+
+
+class JudgeLlmParams(Section):
+    """The language model that judges where `judge.kinds` has `llm`: at an OpenAI-compatible endpoint, greedily.
+
+    The key comes from the environment (OPENAI_API_KEY), never from a preset. `revision` is part of what its replies are
+    kept under: change it when the server got other weights. `timeout` is in seconds.
+    """
+
+    model: str = ""
+    revision: str | None = None
+    base_url: Url = "http://localhost:8000/v1"
+    n_workers: Positive = 32
+    max_retries: Count = 5
+    timeout: Rate = 120.0
+    max_tokens: Positive = 1024
+    max_chars: Positive = 12_000
 
 
 class AnalyseParams(Section):

@@ -17,6 +17,7 @@ from macromicro.study.sections import (
     Count,
     FinetuneParams,
     Granularity,
+    JudgeLlmParams,
     JudgeParams,
     Method,
     Part,
@@ -202,6 +203,7 @@ class Study(TypeSettings, Origin):
     finetune: FinetuneParams = FinetuneParams()
     answer: AnswerParams = AnswerParams()
     judge: JudgeParams = JudgeParams()
+    judge_llm: JudgeLlmParams = JudgeLlmParams()
     analyse: AnalyseParams = AnalyseParams()
 
     @model_validator(mode="after")
@@ -213,6 +215,8 @@ class Study(TypeSettings, Origin):
                     raise ValueError(f"select.sizes: size={size} must be at most corpus.limit={limit}")
             if strategy.granularity == "meso" and strategy.tags.tagger == "llm" and not self.tag_llm.model:
                 raise ValueError("tag_llm.model must name a language model: tags.tagger='llm' asks it for tags")
+        if "llm" in self.judge.kinds and not self.judge_llm.model:
+            raise ValueError("judge_llm.model must name a language model: judge.kinds has 'llm'")
         tiny = self.base_model.source == "tiny-llama"
         if tiny and not self.corpus.base_model_share:
             raise ValueError("corpus.base_model_share must be above 0: tiny-llama is trained on held-out samples")

@@ -1,0 +1,38 @@
+"""What a verdict is: a row per model, prompt, judge and order, and how those of two orders become one."""
+
+import pandas as pd
+
+POINTS = {"win": 1.0, "tie": 0.5, "loss": 0.0}
+"""What a verdict counts for; a score is 100 times their mean."""
+COLUMNS = ("dataset", "prompt_id", "judge", "order", "verdict", "margin", "length", "length_baseline")
+
+
+def join_orders(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """One verdict per model and prompt from those of one judge in either order: where they differ, a tie.
+
+    It is missing where one of them is; the margin is their mean. A judge for which the order is all one has none.
+    Returns: dataset, prompt_id, verdict, margin; where there are two orders, sorted by dataset and prompt.
+    """
+    columns = ["dataset", "prompt_id", "verdict", "margin"]
+    if verdicts["order"].isna().all():
+        return verdicts[columns].reset_index(drop=True)
+    points = verdicts.assign(points=verdicts["verdict"].map(POINTS).astype(float))
+    groups = points.groupby(["dataset", "prompt_id"], sort=True)
+    ends = groups["points"].agg(["min", "max", "count", "size"])
+    one = ends["min"].where(ends["min"] == ends["max"], POINTS["tie"]).where(ends["count"] == ends["size"])
+    names = {points: name for name, points in POINTS.items()}
+    margin = groups["margin"].mean().where(one.notna())
+    return pd.DataFrame({"verdict": one.map(names).astype(object), "margin": margin}).reset_index()[columns]
+
+
+def of_judge(table: pd.DataFrame, judge: str, *, where: str) -> pd.DataFrame:
+    """The rows of one judge without the column that names it. Raises ValueError if there is none; `where` says of what.
+
+    >>> of_judge(pd.DataFrame({"judge": ["length", "llm"], "score": [51.0, 52.0]}), "llm", where="s0").score.tolist()
+    [52.0]
+    """
+    own = table[table["judge"] == judge].drop(columns="judge")
+    if own.empty:
+        known = ", ".join(table["judge"].unique())
+        raise ValueError(f"{where}: no row of judge {judge!r}; there are {known}")
+    return own.reset_index(drop=True)
