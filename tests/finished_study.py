@@ -24,6 +24,9 @@ DOT = base64.b64encode(
     base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
 ).decode()
 
+WIDE = pd.DataFrame({f"a column of number {place}": [place, 10 * place] for place in range(12)})
+STYLED = WIDE.style.format("{:,}").set_caption("a caption")
+
 
 def executed(title: str, given: str = "", picture: str = DOT) -> nbformat.NotebookNode:
     """A notebook as papermill leaves it, with a picture, a table and noise on standard error."""
@@ -34,16 +37,18 @@ def executed(title: str, given: str = "", picture: str = DOT) -> nbformat.Notebo
             new_markdown_cell(f"# {title}\n\nWhat we will see: $k$ types. Next: [select](4_select.ipynb)."),
             new_code_cell('preset = "smoke"\npart = "response"', metadata={"tags": ["parameters"]}),
             new_code_cell(f"preset = {here}\n{given}", metadata={"tags": ["injected-parameters"]}),
-            new_code_cell("import pandas as pd"),
+            new_code_cell("import pandas as pd\nfrom macromicro.plots.training import plot_losses"),
             new_markdown_cell("## The table"),
             new_code_cell(
-                "table",
+                "plot_losses(table)",
                 outputs=[
                     new_output("stream", name="stderr", text="a long warning\n"),
                     new_output("stream", name="stdout", text="saved /home/someone/clone/outputs/tiny/x.parquet\n"),
                     new_output(
                         "display_data", {"image/png": picture, "text/plain": "/home/someone/clone/lib/macromicro/x.py"}
                     ),
+                    new_output("display_data", {"text/html": STYLED.to_html(), "text/plain": "a styled table"}),
+                    new_output("display_data", {"text/html": WIDE.to_html(), "text/plain": "a table"}),
                 ],
             ),
         ],
@@ -95,7 +100,7 @@ def write_manifest(path: Path, cell: Cell, seconds: float) -> None:
 def write_tables(out: Layout, study: Study) -> None:
     """Everything but notebooks and manifests."""
     tables = {
-        out.responded: pd.DataFrame({"id": range(N_SAMPLES)}),
+        out.responded: pd.DataFrame({"id": range(N_SAMPLES), "source": "alpaca", "licence": "CC-BY-NC-4.0"}),
         out.prompts: pd.DataFrame({"id": range(N_PROMPTS + 6)}),
     }
     for strategy in study.all_strategies:
@@ -151,7 +156,8 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
     for name in names:
         answers = pd.DataFrame({"dataset": name, **likelihood}, index=range(N_PROMPTS))
         tables[out.answers(strategy.name, name)] = answers.assign(prompt_id=[f"p{row:03}" for row in range(N_PROMPTS)])
-        tables[out.model(strategy.name, name) / "loss.parquet"] = pd.DataFrame({"loss": [5.0, 4.25]})
+        steps = pd.DataFrame({"step": [1, 2], "tokens": [1000, 2345], "loss": [5.0, 4.25]})
+        tables[out.model(strategy.name, name) / "loss.parquet"] = steps
     return tables
 
 

@@ -49,7 +49,7 @@ def test_given_parameters_replace_the_defaults_only_where_all_were_given(tmp_pat
 def test_imports_are_folded_and_results_are_not(tmp_path):
     page = page_of(tmp_path, 'part = "response"')
     folded = [cell.source for cell in page.cells if "hide-input" in cell.metadata.get("tags", [])]
-    assert folded == ["import pandas as pd"]
+    assert folded == ["import pandas as pd\nfrom macromicro.plots.training import plot_losses"]
 
 
 def test_links_between_notebooks_become_links_between_pages(tmp_path):

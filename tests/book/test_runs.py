@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from finished_study import BATCH_SECONDS, MODEL_SECONDS, OTHER_SECONDS, finish_study
 from macromicro.book import runs
@@ -20,11 +21,11 @@ def seconds(out, study):
 
 def test_the_models_of_a_notebook_count_once(tmp_path, study):
     out, n_models = Layout(tmp_path), 1 + 3 + 3 + 1
-    assert seconds(out, study)["5_finetune"] == [4, n_models * MODEL_SECONDS]
-    assert seconds(out, study)["3_annotate"] == [2, round(2 * OTHER_SECONDS)]
+    assert seconds(out, study)["Fine-tune"] == [4, n_models * MODEL_SECONDS]
+    assert seconds(out, study)["Annotate"] == [2, round(2 * OTHER_SECONDS)]
     whole = out.manifest("5_finetune", "response-micro/s0")
     whole.write_text(whole.read_text().replace(f'"wall_seconds": {BATCH_SECONDS}', '"wall_seconds": 35.0'))
-    assert seconds(out, study)["5_finetune"] == [4, 35 + (n_models - 3) * MODEL_SECONDS]
+    assert seconds(out, study)["Fine-tune"] == [4, 35 + (n_models - 3) * MODEL_SECONDS]
 
 
 def test_cells_of_an_earlier_grid_are_left_out(tmp_path, study):
@@ -43,4 +44,17 @@ def test_models_made_elsewhere_are_told(tmp_path, study):
     path.write_text(json.dumps(manifest | {"device": "another", "packages": {**manifest["packages"], "torch": "1"}}))
     assert runs.distinct(out, study, "device") == ["a processor", "another"]
     versions = runs.tabulate_versions(out, study).set_index("package")["version"]
-    assert versions["torch"].startswith("1 and ")
+    assert versions["[torch](https://pypi.org/project/torch/)"].startswith("1 and ")
+    assert "macromicro" in versions, "a package of this name elsewhere is not ours"
+
+
+def test_licences_name_their_largest_sources(tmp_path, study):
+    out = Layout(tmp_path)
+    sources = ["large"] * 3 + ["<b>", "small", "small", "last"]
+    licences = ["MIT"] * 6 + [""]
+    pd.DataFrame({"source": sources, "licence": licences}).to_parquet(out.responded)
+    assert runs.tabulate_licences(out, n_named=2).to_numpy().tolist() == [
+        ["[MIT](https://spdx.org/licenses/MIT.html)", 6, "large, small, 1 more"],
+        ["not stated", 1, "last"],
+    ]
+    assert runs.tabulate_licences(out)["sources"].tolist() == ["large, small, &lt;b&gt;", "last"]

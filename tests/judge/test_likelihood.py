@@ -26,17 +26,17 @@ def test_verdicts_and_score_by_hand() -> None:
     baseline = table({"n5-s0": [-20.0, -20.0, -30.0, -40.0]})
     verdicts = judge_likelihood(answers, baseline, tie_margin=0.0)
     assert verdicts["verdict"].tolist() == ["win", "loss", "tie", "loss"]
-    assert verdicts["margin"].tolist() == pytest.approx([1.0, -0.1, 0.0, -0.1])
+    assert (verdicts["margin"] * np.log(2)).tolist() == pytest.approx([1.0, -0.1, 0.0, -0.1])
     score = score_verdicts(verdicts, **SCORING).iloc[0]
     assert score[["score", "n_wins", "n_ties", "n_losses"]].tolist() == [37.5, 1, 1, 2]
-    assert score["margin"] == pytest.approx(0.2)
+    assert score["margin"] == pytest.approx(0.2 / np.log(2))
     assert score["low"] <= 37.5 <= score["high"]
 
 
 def test_a_difference_up_to_the_margin_is_a_tie() -> None:
     answers = table({"a-s0": [-10.0, -12.0, -13.0, -9.0]}, n_bytes=4)
-    verdicts = judge_likelihood(answers, table({"b-s0": [-11.0] * 4}, n_bytes=4), tie_margin=0.25)
-    assert verdicts["verdict"].tolist() == ["tie", "tie", "loss", "win"]
+    verdicts = judge_likelihood(answers, table({"b-s0": [-11.0] * 4}, n_bytes=4), tie_margin=0.25 / np.log(2))
+    assert verdicts["verdict"].tolist() == ["tie", "tie", "loss", "win"], "0.25 nats are 0.36 bits"
 
 
 def test_all_models_meet_the_one_baseline() -> None:

@@ -137,8 +137,8 @@ def test_each_model_is_answered_in_a_table_of_its_own() -> None:
     halves = [table.drop(columns="dataset") for table in tables.values()]
     pd.testing.assert_frame_equal(*halves)
     summary = summarise_answers(pd.concat(tables.values()))
-    expected = halves[0]["log_likelihood"].sum() / halves[0]["n_bytes"].sum()
-    assert summary["nats per byte"].tolist() == pytest.approx([expected, expected])
+    expected = -halves[0]["log_likelihood"].sum() / halves[0]["n_bytes"].sum() / np.log(2)
+    assert summary["bits per byte"].tolist() == pytest.approx([expected, expected])
 
 
 HABITS = {

@@ -16,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import matplotlib.pyplot as plt
 import nbformat
 import pandas as pd
 import yaml
 
 from macromicro.analyse import findings
 from macromicro.book import library, pages, prompts, runs, settings, summary, tested
+from macromicro.book.links import link_papers
 from macromicro.book.markdown import as_code, as_text
 from macromicro.judge import agreement
+from macromicro.plots.loss_grid import plot_loss_grid
 from macromicro.study import params
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
@@ -31,6 +34,14 @@ from macromicro.study.settings import Study
 
 FIGURES = {"bands": "3_annotate", "pool": "4_select", "scores": "8_analyse"}
 """Pictures of the introduction, and the stage whose notebook draws each."""
+
+NUMBER = r"(?:\[?[-+]?\d[\d,.]*(?:\s?%)?(?:\]\(.*\))?)?|–"
+"""A cell that holds a number, perhaps as a link, or nothing."""
+READING_ORDER = (
+    *("1_corpus", "0_base_model", "2_respond", "3_annotate", "4_select", "4_rival"),
+    *("5_finetune", "6_answer", "7_judge"),
+)
+"""Stages as the menu lists them: as data passes through them, and datasets of levels before those without."""
 
 
 def assemble(root: Path, target: Path) -> None:
@@ -45,13 +56,15 @@ def assemble(root: Path, target: Path) -> None:
         shutil.rmtree(target)
     ignored = shutil.ignore_patterns("*.j2", "_study", "_build", "pages", "stages", "__pycache__")
     shutil.copytree(templates, target, ignore=ignored)
-    shutil.copy(mathjax(), target / "_static" / "tex-svg.js")
+    (target / "_mathjax").mkdir()
+    shutil.copy(mathjax(), target / "_mathjax" / "tex-svg.js")
     for page in found:
         path = target / f"{page.name}.ipynb"
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(pages.page_notebook(page, stages={page.stage for page in found}), path)
     drawn = draw_from(study, found)
     _write_figures(drawn, target / "figures")
+    _draw_losses(summary.load_losses(Layout(root), study), target / "figures" / "losses.png")
     tested.write_figures(target / "figures")
     _render(templates, target, study=study, out=Layout(root), found=found, drawn=drawn, preset=_preset(study))
     toc = yaml.safe_dump(contents(found), sort_keys=False, allow_unicode=True)
@@ -83,11 +96,11 @@ def draw_from(study: Study, found: Sequence[pages.Page]) -> dict[str, pages.Page
 def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
     """The table of contents: a page per stage, below it a page per cell of its grid."""
     chapters: list[dict[str, Any]] = []
-    for stage in sorted({page.stage for page in found} - {"8_analyse"}):
+    for stage in [stage for stage in READING_ORDER if any(page.stage == stage for page in found)]:
         grid = [page for page in found if page.stage == stage and page.cell.name]
         titles = pages.menu_titles([page.cell for page in grid])
         sections = [{"file": page.name, "title": title} for page, title in zip(grid, titles, strict=True)]
-        chapters.append({"file": f"stages/{stage}", "title": stage_name(stage)})
+        chapters.append({"file": f"stages/{stage}", "title": pages.stage_name(stage)})
         if sections:
             chapters[-1]["sections"] = sections
     results = [
@@ -106,16 +119,6 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
     }
 
 
-def stage_name(stage: str) -> str:
-    """Short title of a stage.
-
-    >>> stage_name("0_base_model")
-    'Base model'
-    """
-    plain = stage.partition("_")[2].replace("_", " ").capitalize()
-    return {"Finetune": "Fine-tune", "Rival": "Baselines and rivals"}.get(plain, plain)
-
-
 def mathjax() -> Path:
     """The MathJax bundle that the environment carries, so that formulas need no network.
 
@@ -131,7 +134,7 @@ def mathjax() -> Path:
 def markdown_table(table: pd.DataFrame) -> str:
     """The table in Markdown: numbers to the right, a row on one line, bars in cells escaped."""
     cells = table.astype(str).replace({r"\s*\n\s*": " ", r"\|": r"\\|"}, regex=True)
-    rule = ["--:" if pd.api.types.is_numeric_dtype(kind) else ":--" for kind in table.dtypes]
+    rule = ["--:" if cells[name].str.fullmatch(NUMBER).all() else ":--" for name in table.columns]
     rows = [list(table.columns), rule, *cells.to_numpy().tolist()]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -164,6 +167,13 @@ def _write_figures(drawn: Mapping[str, pages.Page], folder: Path) -> None:
         (folder / f"{name}.png").write_bytes(pictures[0])
 
 
+def _draw_losses(losses: pd.DataFrame, path: Path) -> None:
+    """The loss curves of all models, which no notebook sees together."""
+    figure = plot_loss_grid(losses)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
 def _render(templates: Path, folder: Path, **context: Any) -> None:
     """Fill the templates of `book/pages`, `book/stages` and the page of every room."""
     environment = jinja2.Environment(
@@ -179,10 +189,10 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
     environment.globals["agreement"] = agreement
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
-        if group == "pages":
-            (folder / name).write_text(environment.get_template(template).render(**context), encoding="utf-8")
-        elif group == "stages" and (folder / group / Path(name).stem).is_dir():
-            (folder / group / name).write_text(environment.get_template(template).render(**context), encoding="utf-8")
+        place = {"pages": folder / name, "stages": folder / group / name}.get(group)
+        if place and (group == "pages" or place.with_suffix("").is_dir()):
+            text = environment.get_template(template).render(**context)
+            place.write_text(link_papers(text), encoding="utf-8")
     (folder / "api").mkdir()
     for room, modules in library.list_rooms().items():
         text = environment.get_template("room.md.j2").render(room=room, modules=modules)

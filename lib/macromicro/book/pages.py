@@ -13,6 +13,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from macromicro.book.links import link_papers
+from macromicro.book.pictures import describe_pictures
 from macromicro.graph.cells import Cell, list_cells
 from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
@@ -61,6 +63,16 @@ def find_pages(root: Path, study: Study) -> list[Page]:
     return pages
 
 
+def stage_name(stage: str) -> str:
+    """Short title of a stage.
+
+    >>> stage_name("0_base_model")
+    'Base model'
+    """
+    plain = stage.partition("_")[2].replace("_", " ").capitalize()
+    return {"Finetune": "Fine-tune", "Rival": "Baselines and rivals"}.get(plain, plain)
+
+
 def coordinates(cell: Cell) -> list[str]:
     """Which cell of its stage this is, in words: strategy, seed, and batch where its models are in several.
 
@@ -95,7 +107,7 @@ def heading(notebook: NotebookNode) -> str:
 
 
 def page_notebook(page: Page, *, stages: Collection[str] = ()) -> NotebookNode:
-    """The notebook as the book shows it: titled, without standard error and machine paths, dull cells folded.
+    """The notebook as the book shows it: titled, pictures described, no machine paths, dull cells folded.
 
     Parameters: stages, those that the book has; links to the notebook of any other become plain words.
     Raises ValueError if it does not begin with a heading.
@@ -104,11 +116,14 @@ def page_notebook(page: Page, *, stages: Collection[str] = ()) -> NotebookNode:
     title = heading(notebook)
     notebook.metadata.pop("papermill", None)
     notebook.cells = _given_parameters(notebook.cells)
-    for cell in notebook.cells:
+    described = describe_pictures(notebook)
+    for place, cell in enumerate(notebook.cells):
         cell.metadata = NotebookNode({"tags": list(cell.metadata.get("tags", []))})
-        cell.source = without_machine_paths(cell.source)
+        if place in described:
+            cell.metadata["mystnb"] = {"image": {"alt": described[place]}}
+        cell.source = without_machine_paths(cell.source).replace("  # fmt: skip", "")
         if cell.cell_type == "markdown":
-            cell.source = LINK.sub(lambda link: _book_link(link, stages), cell.source)
+            cell.source = link_papers(LINK.sub(lambda link: _book_link(link, stages), cell.source))
         if cell.cell_type == "code":
             cell.outputs = [_without_paths(output) for output in cell.outputs if output.get("name") != "stderr"]
             if any(cell.source.startswith(word) or f"\n{word}" in f"\n{cell.source}" for word in FOLDED):

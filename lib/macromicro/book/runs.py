@@ -1,11 +1,14 @@
 """What it took to make a study, as small tables: time, memory, versions, read from the manifests of its cells."""
 
+import html
 import json
 from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
+from macromicro.book.links import link_licence, link_package
+from macromicro.book.pages import stage_name
 from macromicro.graph.cells import Cell, list_cells
 from macromicro.study.layout import Layout
 from macromicro.study.settings import Study
@@ -38,7 +41,7 @@ def tabulate_time(out: Layout, study: Study) -> pd.DataFrame:
     for manifest, members in load_manifests(out, study):
         seconds = max(manifest["wall_seconds"], sum(member["wall_seconds"] for member in members))
         memory = max(one["peak_memory_mib"] for one in (manifest, *members))
-        rows.append((manifest["stage"], seconds, memory))
+        rows.append((stage_name(manifest["stage"]), seconds, memory))
     table = pd.DataFrame(rows, columns=["stage", "seconds", "memory"])
     stages = table.groupby("stage", sort=False).agg(
         notebooks=("stage", "size"), seconds=("seconds", "sum"), longest=("seconds", "max"), memory=("memory", "max")
@@ -54,6 +57,18 @@ def distinct(out: Layout, study: Study, key: str) -> list[str]:
     return sorted({str(manifest[key]) for manifest in every})
 
 
+def tabulate_licences(out: Layout, *, n_named: int = 5) -> pd.DataFrame:
+    """A row per licence of the samples: how many of them, and from which sources, the `n_named` largest by name."""
+    rows = []
+    samples = pd.read_parquet(out.responded, columns=["source", "licence"])
+    for licence, sources in samples.groupby("licence")["source"]:
+        names = list(sources.value_counts().sort_index().sort_values(ascending=False, kind="stable").index)
+        more = [f"{len(names) - n_named} more"] if len(names) > n_named else []
+        named = ", ".join([*map(html.escape, names[:n_named]), *more])
+        rows.append((link_licence(html.escape(str(licence))) or "not stated", len(sources), named))
+    return pd.DataFrame(rows, columns=["licence", "samples", "sources"]).sort_values("samples", ascending=False)
+
+
 def tabulate_versions(out: Layout, study: Study) -> pd.DataFrame:
     """Packages and the versions that the notebooks ran with."""
     found: dict[str, set[str]] = {}
@@ -61,5 +76,8 @@ def tabulate_versions(out: Layout, study: Study) -> pd.DataFrame:
         for one in (manifest, *members):
             for package, version in one["packages"].items():
                 found.setdefault(package, set()).add(version)
-    rows = [(package, " and ".join(sorted(found[package]))) for package in sorted(found)]
+    rows = [
+        (package if package == "macromicro" else link_package(package), " and ".join(sorted(found[package])))
+        for package in sorted(found)
+    ]
     return pd.DataFrame(rows, columns=["package", "version"])

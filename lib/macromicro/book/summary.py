@@ -3,6 +3,7 @@
 Everything is read from the study's folder, so a folder that was moved from another machine gives the same tables.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from macromicro.judge.score import add_coordinates
 from macromicro.judge.verdicts import of_judge
 from macromicro.study.layout import Layout
 from macromicro.study.portable import portable
-from macromicro.study.settings import BASELINE, UNTUNED, Strategy, Study
+from macromicro.study.settings import BASELINE, UNTUNED, Dataset, Strategy, Study
 
 LIKELIHOOD = ["prompt_id", "n_answer_tokens", "log_likelihood", "n_bytes"]
 NO_LEVEL = "no levels"
@@ -109,19 +110,55 @@ def baselines(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
     return _without_dull(pd.DataFrame(rows))
 
 
-def models(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
-    """The loss at the end of every fine-tuning, strategies below each other and levels side by side, as links."""
-    links = {one.name: _address(page) for page in found if page.stage == "5_finetune" for one in page.cell.members}
+def models(out: Layout, study: Study) -> pd.DataFrame:
+    """The loss at the end of every fine-tuning, strategies below each other and levels side by side."""
     cells = []
     for strategy in study.all_strategies:
         for dataset in strategy.datasets():
-            loss = pd.read_parquet(out.model(strategy.name, dataset.name) / "loss.parquet")["loss"]
-            last = float(loss.tail(max(1, len(loss) // 10)).mean())
-            page = links.get(f"{strategy.name}/{dataset.name}")
-            value = f"[{last:.2f}]({page})" if page else f"{last:.2f}"
             own = {"N": dataset.size, "seed": dataset.seed, "level": dataset.level}
+            value = f"{_last_loss(_load_loss(out, dataset)):.2f}"
             cells.append({**_named(strategy, strategy.name), **own, "value": value})
     return _by_level(cells)
+
+
+def every_model(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
+    """A row per model, linked to its notebook: loss at its end, steps, tokens and seconds of its training."""
+    links = {one.name: _address(page) for page in found if page.stage == "5_finetune" for one in page.cell.members}
+    rows = []
+    for strategy, dataset in [(one, dataset) for one in study.all_strategies for dataset in one.datasets()]:
+        member = f"{strategy.name}/{dataset.name}"
+        level = "–" if dataset.level is None else f"{dataset.level}\N{NO-BREAK SPACE}%"
+        steps = _load_loss(out, dataset)
+        manifest = json.loads(out.manifest("5_finetune", member).read_text(encoding="utf-8"))
+        rows.append(
+            {
+                **_named(strategy, strategy.name),
+                "N": f"{dataset.size:,}",
+                "seed": dataset.seed,
+                "level": f"[{level}]({links[member]})" if member in links else level,
+                "loss (nats per token)": f"{_last_loss(steps):.2f}",
+                "steps": f"{len(steps):,}",
+                "tokens": f"{steps['tokens'].iloc[-1]:,}",
+                "seconds": f"{manifest['wall_seconds']:,.0f}",
+            }
+        )
+    return _without_dull(pd.DataFrame(rows))
+
+
+def load_losses(out: Layout, study: Study) -> pd.DataFrame:
+    """Every step of every training: strategy, size, level (percent, or missing), seed, step, tokens, loss."""
+    datasets = [dataset for strategy in study.all_strategies for dataset in strategy.datasets()]
+    tables = [_load_loss(out, dataset).assign(**dataset._asdict()) for dataset in datasets]
+    return pd.concat(tables, ignore_index=True).astype({"level": float})
+
+
+def _load_loss(out: Layout, dataset: Dataset) -> pd.DataFrame:
+    return pd.read_parquet(out.model(dataset.strategy, dataset.name) / "loss.parquet")
+
+
+def _last_loss(steps: pd.DataFrame) -> float:
+    """Mean loss of the last tenth of the steps."""
+    return float(steps["loss"].tail(max(1, len(steps) // 10)).mean())
 
 
 def answers(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What the command `judge-check` does once its options are read."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,11 +12,11 @@ from macromicro.judge.agreement import show_agreement
 from macromicro.judge.judges import open_judges
 from macromicro.judge.validity import check_votes, judge_pairs, measure_agreement, read_choices
 from macromicro.study.files import write_aside
-from macromicro.study.sections import EmbedParams, Judge, JudgeLlmParams, JudgeParams
+from macromicro.study.sections import EmbedParams, Judge, JudgeLlmParams, JudgeParams, Section
 
 CHECKED: tuple[Judge, ...] = ("similarity", "length", "llm")
 """Judges that read answers: likelihood reads none, and knows nothing of a pair of them."""
-SECTIONS = {"judge": JudgeParams, "judge_llm": JudgeLlmParams, "embed": EmbedParams}
+SECTIONS: dict[str, type[Section]] = {"judge": JudgeParams, "judge_llm": JudgeLlmParams, "embed": EmbedParams}
 
 
 def check_file(
@@ -65,7 +65,12 @@ def check_file(
 def read_pairs(votes: str) -> pd.DataFrame:
     """The pairs of a file. Raises ValueError if it is of another format or cannot be read, FileNotFoundError."""
     path = Path(votes)
-    readers = {".parquet": pd.read_parquet, ".csv": pd.read_csv, ".json": pd.read_json, ".jsonl": _read_lines}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
+        ".parquet": pd.read_parquet,
+        ".csv": pd.read_csv,
+        ".json": pd.read_json,
+        ".jsonl": _read_lines,
+    }
     if path.suffix not in readers:
         raise ValueError(f"{votes}: votes are a file that ends in {', '.join(readers)}")
     if not path.is_file():

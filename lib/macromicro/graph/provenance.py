@@ -12,7 +12,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -93,7 +94,7 @@ class Run:
         manifest = self._write_manifest(self.cell, time.time() - self.started, origin=origin)
         names = list(manifest["outputs"])
         facts = {
-            "outputs": ", ".join(names[:3]) + (" ..." if len(names) > 3 else ""),
+            "outputs": _count_by_folder(names),
             "wall time": f"{manifest['wall_seconds']} s",
             "peak memory": f"{manifest['peak_memory_mib']} MiB",
             "device": manifest["device"],
@@ -137,6 +138,16 @@ class Run:
         with write_aside(self.out.manifest(cell.stage, cell.name)) as path:
             path.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return manifest
+
+
+def _count_by_folder(names: Sequence[str]) -> str:
+    """How many outputs lie in which folder; the names of datasets are for programs.
+
+    >>> _count_by_folder(["models/response-micro/n500-d000-s0", "models/response-micro/n500-d100-s0", "results"])
+    '2 in models/response-micro, results'
+    """
+    counts = Counter(name.rpartition("/")[0] or name for name in names)
+    return ", ".join(folder if folder in names else f"{n} in {folder}" for folder, n in counts.items())
 
 
 def start(stage: str, *, preset: str | Path, changes: Mapping[str, Any] | None = None, **parameters: Any) -> Run:

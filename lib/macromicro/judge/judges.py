@@ -74,7 +74,7 @@ def judge_answers(
     tables = []
     for name, judge in judges.items():
         found = judge(*sides).assign(judge=name)
-        ordered = found if "order" in found else found.assign(order=pd.NA)
+        ordered = found if "order" in found else found.assign(order=float("nan"))
         tables.append(ordered.astype({"order": "Int64"}).merge(lengths, on=key, validate="many_to_one"))
     return pd.concat(tables, ignore_index=True)[list(COLUMNS)]
 
@@ -95,10 +95,9 @@ def _open_asking(judge_llm: JudgeLlmParams, replies: Path | None) -> Asking:
     from macromicro.models.llm import ask_endpoint, open_client
 
     client = open_client(judge_llm.base_url, max_retries=judge_llm.max_retries, timeout=judge_llm.timeout)
-    limits = {"model": judge_llm.model, "max_tokens": judge_llm.max_tokens}
     named = f"{judge_llm.model}@{judge_llm.revision}" if judge_llm.revision else judge_llm.model
     return Asking(
-        ask=ask_endpoint(client, n_workers=judge_llm.n_workers, **limits),
+        ask=ask_endpoint(client, model=judge_llm.model, max_tokens=judge_llm.max_tokens, n_workers=judge_llm.n_workers),
         model=named,
         max_tokens=judge_llm.max_tokens,
         max_chars=judge_llm.max_chars,

@@ -13,8 +13,8 @@ def judge_likelihood(answers: pd.DataFrame, baseline: pd.DataFrame, *, tie_margi
     """Which of two models finds the reference more likely, per model and prompt.
 
     Parameters: answers, columns dataset, prompt_id, log_likelihood (nats), n_bytes; baseline, the same of the one model
-    that all are held against. tie_margin, a difference up to it (nats per byte) is a tie.
-    Returns: dataset, prompt_id, verdict (win, tie, loss), margin (nats per byte, positive where the model wins).
+    that all are held against. tie_margin, a difference up to it (bits per byte) is a tie.
+    Returns: dataset, prompt_id, verdict (win, tie, loss), margin (bits per byte, positive where the model wins).
     Raises ValueError if baseline is several models, a model has not the same prompts, or a likelihood is missing.
     """
     pairs = pair_answers(answers, baseline, columns=["log_likelihood"], shared=["n_bytes"])
@@ -26,6 +26,6 @@ def judge_likelihood(answers: pd.DataFrame, baseline: pd.DataFrame, *, tie_margi
                 f"a likelihood must be finite and n_bytes above 0, but {column} of {row['dataset']} on prompt "
                 f"{row['prompt_id']} is {row[column]} of {row['n_bytes']} bytes"
             )
-    margin = (pairs["log_likelihood"] - pairs["log_likelihood_baseline"]) / pairs["n_bytes"]
+    margin = (pairs["log_likelihood"] - pairs["log_likelihood_baseline"]) / pairs["n_bytes"] / np.log(2)
     verdict = name_verdicts(margin, tie_margin=tie_margin)
     return pairs[["dataset", "prompt_id"]].assign(verdict=verdict, margin=margin)

@@ -30,7 +30,7 @@ def check_votes(pairs: pd.DataFrame) -> Votes:
     Parameters: pairs, columns instruction, output_1, output_2 and at least one `annotator_...` of 1, 2 and 0.
     Raises ValueError, naming column and row, if there are none, or one holds something else.
     """
-    people = [name for name in pairs if str(name).startswith(ANNOTATOR)]
+    people = [name for name in map(str, pairs.columns) if name.startswith(ANNOTATOR)]
     missing = [name for name in TEXTS if name not in pairs] + ([] if people else [f"{ANNOTATOR}1"])
     if missing or pairs.empty:
         raise ValueError(
@@ -72,10 +72,11 @@ def judge_pairs(pairs: pd.DataFrame, judging: Judging) -> tuple[Votes, Votes]:
     shared = pairs[[name for name in ("instruction", "reference") if name in pairs]].assign(prompt_id=ids)
     sides = [shared.assign(dataset=name, answer=pairs[name].to_numpy()) for name in ("output_1", "output_2")]
     verdicts = judging(*sides)
-    verdicts = verdicts if "order" in verdicts else verdicts.assign(order=pd.NA)
-    said = join_orders(verdicts).sort_values("prompt_id")["verdict"].map(CHOICES).fillna(-1).to_numpy(np.int64)
+    verdicts = verdicts if "order" in verdicts else verdicts.assign(order=np.nan)
+    said: Votes = join_orders(verdicts).sort_values("prompt_id")["verdict"].map(CHOICES).fillna(-1).to_numpy(np.int64)
     each = [own.sort_values("prompt_id")["verdict"].map(CHOICES).fillna(-1) for _, own in verdicts.groupby("order")]
-    return said, np.column_stack(each) if each else said[:, None]
+    in_orders: Votes = np.column_stack(each).astype(np.int64) if each else said.reshape(-1, 1)
+    return said, in_orders
 
 
 def measure_agreement(
@@ -103,7 +104,8 @@ def measure_agreement(
     majority = find_majority(votes)
     codes, prompts = pd.factorize(pairs["instruction"])
     draws = _draw(codes, len(prompts), n_bootstrap, seed)
-    ratio = np.log((pairs["output_1"].str.len() + 1) / (pairs["output_2"].str.len() + 1)).to_numpy(float)
+    lengths = [pairs[name].str.len().to_numpy(float) + 1 for name in ("output_1", "output_2")]
+    ratio = np.log(lengths[0] / lengths[1])
     people = _between_people(votes, ratio, draws)
     rows = [_rows(PEOPLE, people, confidence, len(votes), len(prompts))]
     for name, own in said.items():

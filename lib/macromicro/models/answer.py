@@ -158,12 +158,12 @@ def answers_side_by_side(answers: pd.DataFrame, prompts: pd.DataFrame, *, n_prom
 
 
 def summarise_answers(answers: pd.DataFrame) -> pd.DataFrame:
-    """Per model: likelihood of all references together (nats per byte), if it is there; tokens per answer (mean)."""
+    """Per model: bits per byte of all references together (fewer are better), if known; tokens per answer (mean)."""
     groups = answers.groupby("dataset")
     table = pd.DataFrame({"tokens per answer": groups["n_answer_tokens"].mean()})
     if "log_likelihood" in answers:
         sums = groups[["log_likelihood", "n_bytes"]].sum()
-        table.insert(0, "nats per byte", sums["log_likelihood"] / sums["n_bytes"])
+        table.insert(0, "bits per byte", -sums["log_likelihood"] / sums["n_bytes"] / np.log(2))
     return table
 
 

@@ -120,7 +120,10 @@ def _ask_once(client: "OpenAI", model: str, max_tokens: int, conversation: Conve
 
 
 def _read_reply(server: object, reply: Any) -> str | None:
-    """The text of a reply, None if it has none; what was cut short ends with `CUT`. Raises ValueError if it is nothing of the protocol."""
+    """The text of a reply, None if it has none; what was cut short ends with `CUT`.
+
+    Raises ValueError if it is nothing of the protocol.
+    """
     from openai.types.chat import ChatCompletion
 
     if not isinstance(reply, ChatCompletion):

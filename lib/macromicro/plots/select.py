@@ -47,8 +47,7 @@ def plot_lengths(levels: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 3.3), layout="constrained")
     for axes, part in zip(panels, ("instruction", "response"), strict=True):
         _draw_by_level(axes, levels, f"{part}_tokens")
-        axes.set(ylabel=f"mean {part} length (tokens)")
-        axes.set_ylim(bottom=0)
+        axes.set(ylabel=f"mean {part} length (tokens)", ylim=(0, 1.08 * levels[f"{part}_tokens"].max()))
     panels[0].legend(frameon=False)
     return figure
 

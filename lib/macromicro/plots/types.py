@@ -21,7 +21,7 @@ N_EXAMPLES = 7
 
 
 def plot_annotation(annotation: Annotation) -> Figure:
-    """The figure that suits the granularity: a map (macro), counts of tags (meso), bands of tokens (micro)."""
+    """Types found in the texts: a map of topics (macro), counts of tags (meso) or bands of tokens (micro)."""
     if annotation.granularity == "macro":
         return plot_topic_map(annotation.evidence, annotation.types)
     if annotation.granularity == "meso":

@@ -306,7 +306,7 @@ class JudgeParams(Section):
 
     `kinds` are the judges that score the same answers: the first makes the headline, the others stand beside it, and
     `length` does so whether it is named or not. `tie_margin` says by judge up to which margin a verdict is a tie
-    (cosine for `similarity`, nats per byte for `likelihood`). At most `max_missing` of the verdicts of `llm` may be
+    (cosine for `similarity`, bits per byte for `likelihood`). At most `max_missing` of the verdicts of `llm` may be
     missing.
     """
 
