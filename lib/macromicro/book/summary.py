@@ -37,7 +37,7 @@ def n_rows(path: Path) -> str:
 
 
 def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
-    """A row per strategy with types: how many, samples with and without types, types per typed sample."""
+    """A row per strategy with types: how many, samples, those that got none and what these were given instead."""
     rows = []
     for strategy in study.all_strategies:
         if strategy.granularity is None:
@@ -45,12 +45,14 @@ def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFram
         types = load_types(out.types(strategy.name))
         counts = np.diff(types.matrix.indptr)
         typed = counts[counts > 0]
+        untyped = types.report.get("untyped", {"n": types.n_samples - len(typed), "policy": "drop"})
         rows.append(
             {
                 **_named(strategy, _link(found, "3_annotate", strategy=strategy.name)),
                 "types": types.n_types,
-                "samples with types": len(typed),
-                "without": types.n_samples - len(typed),
+                "samples": types.n_samples,
+                "without types": untyped["n"],
+                "given": untyped["policy"],
                 "types per sample": round(float(typed.mean()), 1) if len(typed) else 0.0,
             }
         )
