@@ -11,6 +11,7 @@ import typer
 
 from macromicro.cli.annotate import annotate
 from macromicro.cli.measure import compare, measure
+from macromicro.cli.score import model_outputs, score
 from macromicro.cli.select import select
 
 app = typer.Typer(
@@ -24,13 +25,14 @@ app = typer.Typer(
 \b
   macromicro select my.jsonl --size 10000 -o subset.jsonl
   macromicro measure subset.jsonl --before my.jsonl
+  macromicro score annotations.json
 
 A FILE holds one sample per row: .jsonl, .json, .csv or .parquet, or - for JSON lines from a pipe. Understood are
 instruction/response, instruction/input/output (Alpaca), prompt/completion, messages (OpenAI) and conversations
 (ShareGPT); other names are given with --column. Results go to stdout or -o, everything else to stderr.""",
 )
 
-for command in (annotate, select, measure, compare):
+for command in (annotate, select, measure, compare, score, model_outputs):
     app.command()(command)
 
 
