@@ -13,8 +13,11 @@ def markers(axes):
 
 def shown_ticks(axes):
     """Labels of the ticks within the limits of an axes."""
-    low, high = sorted(axes.get_xlim())
-    return [text for text in axes.get_xticklabels() if low <= text.get_position()[0] <= high] + axes.get_yticklabels()
+    shown = []
+    for place, axis in enumerate((axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        shown += [text for text in axis.get_ticklabels() if low <= text.get_position()[place] <= high]
+    return shown
 
 
 def assert_text_inside(figure):

@@ -34,12 +34,11 @@ def test_slopes_equal_those_of_statsmodels():
     assert row["p"] == pytest.approx(fit.pvalues[1])
 
 
-def test_seeds_stand_beside_each_other():
+def test_seeds_are_not_pooled():
     points = pd.concat([series(noisy(seed)).assign(seed=seed) for seed in range(3)])
-    row = fit_slopes(points).iloc[0]
-    fit = sm.OLS(points["score"].to_numpy(), sm.add_constant(points["level"].to_numpy(float))).fit()
-    assert row["n"] == 21
-    assert row["slope"] == pytest.approx(100 * fit.params[1])
+    with pytest.raises(ValueError, match="of one seed, but response-micro at size 500 has 3"):
+        fit_slopes(points)
+    pd.testing.assert_frame_equal(fit_slopes(points[points["seed"] == 1]), fit_slopes(series(noisy(1))))
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 18])

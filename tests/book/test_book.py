@@ -112,10 +112,8 @@ def test_no_page_needs_the_network(site):
 
 
 def test_formulas_are_drawn_by_the_bundle_that_lies_in_the_book(site):
-    assert (
-        'src="_static/tex-svg.js' in (site / "method.html").read_text()
-        or "tex-svg.js" in (site / "method.html").read_text()
-    )
+    scripts = re.findall(r'<script[^>]* src="([^"?]+)', (site / "method.html").read_text(encoding="utf-8"))
+    assert {script for script in scripts if "tex-" in script or "mathjax" in script.lower()} == {"_static/tex-svg.js"}
     assert (site / "_static" / "tex-svg.js").stat().st_size > 1_000_000
 
 
@@ -185,6 +183,15 @@ def test_the_paper_stands_beside_the_run(site):
         paper.load_slopes().query("part == 'response' and granularity == 'micro' and size == 30_000")["slope"].item()
     )
     assert f"{slope:+.1f}" in text
+
+
+def test_the_paper_is_tested_on_a_page_with_references_and_linked_from_the_introduction(site):
+    text, source = words(site, "tested.html"), (site / "tested.html").read_text(encoding="utf-8")
+    assert "Of 22 slopes, 3 differ from zero" in text
+    assert "simple sequentially rejective multiple test procedure" in text
+    assert 'href="#id' in source and "Holm" in text
+    assert source.count('<img alt="') - source.count('<img alt=""') >= 2
+    assert 'href="tested.html"' in (site / "intro.html").read_text(encoding="utf-8").partition("<article")[2]
 
 
 def test_the_introduction_says_what_was_found(site):

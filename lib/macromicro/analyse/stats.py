@@ -1,8 +1,8 @@
 """What the scores say: slopes with intervals and correction, the lines of figure 3, correlations with metrics.
 
 Everywhere, `points` is a table with a row per model: strategy, family, part, granularity, size, level (diversity,
-percent), score. Rows of several seeds stand beside each other. A row without a score is left out and counted as
-missing. Rivals choose samples without levels: their level is missing, and they have neither slope nor line.
+percent), score. Rows of several seeds stand beside each other, but for slopes. A row without a score is left out and
+counted as missing. Rivals choose samples without levels: their level is missing, and they have neither slope nor line.
 """
 
 from collections.abc import Iterator
@@ -29,8 +29,13 @@ def fit_slopes(points: pd.DataFrame, *, confidence: float = 0.95, alpha: float =
     For single models of which no verdicts are known, as those of the paper: they are taken as independent, though those
     of one seed are judged against one baseline, so that an interval shows the scatter around the line and nothing else.
     The slopes of a study are those of `slopes.estimate_slopes`.
-    Raises ValueError if no row has a level.
+    Raises ValueError if no row has a level, or a series is of several seeds: each has a baseline of its own.
     """
+    for labels, group in _series(points):
+        n_seeds = group["seed"].nunique() if "seed" in group else 1
+        if n_seeds > 1:
+            where = f"{labels['strategy']} at size {labels['size']}"
+            raise ValueError(f"points of a line must be of one seed, but {where} has {n_seeds}; use estimate_slopes")
     rows = [_slope(group, confidence).assign(**labels) for labels, group in _series(points)]
     if not rows:
         raise ValueError("points is empty: no scores of diversity levels to fit slopes to")

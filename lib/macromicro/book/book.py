@@ -21,7 +21,7 @@ import pandas as pd
 import yaml
 
 from macromicro.analyse import findings
-from macromicro.book import library, pages, runs, settings, summary
+from macromicro.book import library, pages, runs, settings, summary, tested
 from macromicro.study import params
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
@@ -50,6 +50,7 @@ def assemble(root: Path, target: Path) -> None:
         nbformat.write(pages.page_notebook(page, stages={page.stage for page in found}), path)
     drawn = draw_from(study, found)
     _write_figures(drawn, target / "figures")
+    tested.write_figures(target / "figures")
     _render(templates, target, study=study, out=Layout(root), found=found, drawn=drawn, preset=_preset(study))
     toc = yaml.safe_dump(contents(found), sort_keys=False, allow_unicode=True)
     (target / "_toc.yml").write_text(toc, encoding="utf-8")
@@ -87,7 +88,7 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
         chapters.append({"file": f"stages/{stage}", "title": stage_name(stage)})
         if sections:
             chapters[-1]["sections"] = sections
-    results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}]
+    results = [{"file": "stages/8_analyse", "title": "Results"}, {"file": "paper"}, {"file": "tested"}]
     about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
     rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
     parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, rooms]}
@@ -166,6 +167,7 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
     )
     environment.filters["table"] = markdown_table
     environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
+    environment.globals["tested"] = tested
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
         if group == "pages":
