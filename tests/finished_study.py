@@ -112,10 +112,11 @@ def write_tables(out: Layout, study: Study) -> None:
 
 
 def _write_types(path: Path) -> None:
-    matrix = sparse.csr_array(np.array([[1, 1], [0, 1], [0, 0]], dtype=np.uint8))
+    matrix = sparse.csr_array(np.array([[1, 1], [0, 1], [0, 1]], dtype=np.uint8))
     ids, labels = np.array(["a", "b", "c"], dtype=object), np.array(["x", "y"], dtype=object)
+    report = {"untyped": {"policy": "nearest", "n": 1, "n_samples": 3}}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_types(TypeMatrix(matrix=matrix, ids=ids, labels=labels, report={}), path)
+    save_types(TypeMatrix(matrix=matrix, ids=ids, labels=labels, report=report), path)
 
 
 def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.DataFrame]:

@@ -43,9 +43,7 @@ def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFram
         if strategy.granularity is None:
             continue
         types = load_types(out.types(strategy.name))
-        counts = np.diff(types.matrix.indptr)
-        typed = counts[counts > 0]
-        untyped = types.report.get("untyped", {"n": types.n_samples - len(typed), "policy": "drop"})
+        untyped = types.report["untyped"]
         rows.append(
             {
                 **_named(strategy, _link(found, "3_annotate", strategy=strategy.name)),
@@ -53,7 +51,7 @@ def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFram
                 "samples": types.n_samples,
                 "without types": untyped["n"],
                 "given": untyped["policy"],
-                "types per sample": round(float(typed.mean()), 1) if len(typed) else 0.0,
+                "types per sample": round(float(types.types_per_sample.mean()), 1),
             }
         )
     return _without_dull(pd.DataFrame(rows))
