@@ -105,6 +105,7 @@ def write_tables(out: Layout, study: Study) -> None:
     for name, table in analyse_levels(verdicts, points, **dict(study.analyse))._asdict().items():
         tables[out.results / f"{name}.parquet"] = table
     tables[out.results / "scores.parquet"] = points
+    tables |= _untuned_tables(out, study)
     tables[out.results / "correlations.parquet"] = pd.DataFrame([{"part": part, **shared} for part in get_args(Part)])
     for path, table in tables.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,6 +138,17 @@ def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.Data
         tables[out.answers(strategy.name, name)] = pd.DataFrame([{"dataset": name, **likelihood}])
         tables[out.model(strategy.name, name) / "loss.parquet"] = pd.DataFrame({"loss": [5.0, 4.25]})
     return tables
+
+
+def _untuned_tables(out: Layout, study: Study) -> dict[Path, pd.DataFrame]:
+    """The answers and scores of the base model as it is, by seed, and what the analysis makes of them."""
+    answer = {"dataset": "untuned", "prompt_id": "p", "n_answer_tokens": 9, "log_likelihood": -140.0, "n_bytes": 100}
+    tables, beside = {out.answers("untuned", "untuned"): pd.DataFrame([answer])}, []
+    for seed in study.baselines["baseline"].select.seeds:
+        scored = {"score": 4.5 + seed, "low": 2.0, "high": 8.0, "margin": -0.2}
+        tables[out.scores("untuned", seed)] = pd.DataFrame([{"dataset": "untuned", **scored}])
+        beside.append({"strategy": "untuned", "baseline": "baseline", "baseline_size": 5, "seed": seed, **scored})
+    return {**tables, out.results / "untuned.parquet": pd.DataFrame(beside)}
 
 
 SCORED = ["dataset", "score", "low", "high", "n_wins", "n_ties", "n_losses"]

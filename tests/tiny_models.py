@@ -3,10 +3,13 @@
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from macromicro.models.basemodel import train_base_model
+from torch.utils._python_dispatch import TorchDispatchMode
 
 FOLDER = tempfile.TemporaryDirectory()
 MODEL = {"vocab_size": 320, "hidden_size": 32, "n_layers": 2, "n_heads": 2, "context_length": 64}
@@ -46,3 +49,18 @@ def tiny_base() -> Path:
     path = Path(FOLDER.name) / "base"
     train_base_model(make_samples(200, seed=90), path=path, seed=0, **MODEL, **TRAINING)
     return path
+
+
+class LargestScores(TorchDispatchMode):
+    """How many rows of scores over a vocabulary of `width` any tensor holds at most."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width, self.n_rows = width, 0
+
+    def __torch_dispatch__(self, operation: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = operation(*args, **(kwargs or {}))
+        shaped = isinstance(made, torch.Tensor)
+        if shaped and made.ndim > 1 and not made._is_view() and made.shape[-1] == self.width:
+            self.n_rows = max(self.n_rows, made.numel() // self.width)
+        return made

@@ -76,12 +76,18 @@ def test_without_the_claimed_strategies_another_is_told_of_or_none(out):
 
 def test_the_strategies_of_another_sign_are_named_and_so_is_what_they_are(out):
     assert findings.agreement(out) == (
-        "The sign of the slope is the paper's for 1 of 3 strategies (means over sizes); "
-        "it is not for instruction-micro and response-micro. "
-        "Among the latter are both of the paper's headline results. "
+        "The sign of the slope is the paper's for 1 of 3 strategies (means over sizes). "
+        "The 2 whose sign differs are instruction-micro and response-micro: the paper's two headline results. "
         "A sign is worth no more than the interval of its slope."
     )
     slopes = findings.load_slopes(out)
+    slopes.assign(slope=[2.0, -1.0, 4.0, None, 9.0]).to_parquet(out.results / "slopes.parquet")
+    assert (
+        "The 2 whose sign differs are instruction-micro and response-macro; among them is one of the paper's two "
+        "headline results. A sign" in findings.agreement(out)
+    )
+    slopes.assign(slope=[-2.0, -1.0, 4.0, None, 9.0]).to_parquet(out.results / "slopes.parquet")
+    assert "The one whose sign differs is response-macro. A sign" in findings.agreement(out)
     slopes[slopes["strategy"] == "response-macro"].to_parquet(out.results / "slopes.parquet")
     assert "for 1 of 1 strategies (means over sizes). A sign" in findings.agreement(out)
     slopes.head(0).to_parquet(out.results / "slopes.parquet")
@@ -94,6 +100,32 @@ def test_a_slope_with_a_remark_is_shown_and_a_missing_one_says_why(out):
     assert table["paper", "instruction-micro"] == "+2.0 (-1.0 to +5.0)"
     assert table["paper", "response-micro"] == "-4.0 (-6.0 to -2.0) *"
     assert table["paper", "response-meso"] == "only 1 prompt"
+
+
+UNTUNED = ["baseline", "baseline_size", "seed", "score", "low", "high"]
+
+
+def test_the_untuned_model_is_a_sentence_for_every_baseline(out):
+    write(out, "untuned", UNTUNED, [("baseline", 500, 0, 3.68, 1.0, 6.8)])
+    assert findings.untuned(out) == (
+        "The base model without any fine-tuning scores 3.7 (1.0 to 6.8 over other prompts) against the random baseline "
+        "(N = 500), which scores 50 by definition."
+    )
+    rows = [("baseline", 500, 0, 40.0, 1.0, 90.0), ("baseline", 500, 1, 44.0, 2.0, 91.0)]
+    write(out, "untuned", UNTUNED, [*rows, ("baseline-5-50", 500, 0, 60.0, 55.0, 65.0)])
+    first, second = findings.untuned(out).split(". The ")
+    assert "scores 42.0 (40.0 to 44.0 over 2 seeds) against the random baseline (" in first
+    assert "scores 60.0 (55.0 to 65.0 over other prompts) against the random baseline-5-50 (" in second
+
+
+def test_metrics_that_the_paper_has_not_follow_its_own(out):
+    rows = [("paper", part, metric, r) for part in ("instruction", "response")
+            for metric, r in (("MTLD", 0.5), ("IE", None), ("SL", -0.25))]  # fmt: skip
+    write(out, "correlations", ["family", "part", "metric", "r"], rows)
+    table = findings.correlations_beside_paper(out).set_index("metric")
+    assert table.index.tolist() == [*dict.fromkeys(paper.load_correlations()["metric"]), "MTLD"]
+    assert table.loc[["MTLD", "IE", "SL"], "response, here"].tolist() == ["+0.50", "not defined", "-0.25"]
+    assert table.loc[["MTLD", "IE"], "response, paper"].tolist() == ["–", "+0.58"]
 
 
 def test_prompts_are_those_that_were_judged(out):

@@ -9,10 +9,10 @@ import pytest
 from fake_study import finish, write_preset
 from macromicro.graph import execute
 from macromicro.judge.score import score_verdicts
+from macromicro.measure.metrics import METRICS
 from macromicro.study.layout import find_root
 
 CELL = "8_analyse/8_analyse"
-METRICS = ("1-NR", "2-NR", "ED", "SL", "CR", "BL", "IE")
 RIVALS = {"instruction-macro": None, "response-micro": None, "random": {"method": "random", "family": "rivals"}}
 
 
@@ -37,9 +37,22 @@ def judge(study):
                 study.out.scores(strategy.name, seed): score_verdicts(verdicts, n_bootstrap=50, confidence=0.9, seed=0),
             }
             tables |= {study.out.dataset(strategy.name, name): pd.DataFrame({"id": [name]}) for name in names}
-            for path, table in tables.items():
-                path.parent.mkdir(parents=True, exist_ok=True)
-                table.to_parquet(path)
+            tables |= {study.out.losses(strategy.name, name): pd.DataFrame({"loss": [2.0, 1.0]}) for name in names}
+            write(tables)
+    for seed in study.baselines["baseline"].select.seeds:
+        levels = pd.DataFrame({"dataset": [f"n40-s{seed}"], "size": 40, "level": pd.array([None], dtype="Int64")})
+        verdicts = pd.DataFrame({"dataset": "untuned", "prompt_id": [f"p{i}" for i in range(200)], "margin": -1.0})
+        verdicts["verdict"] = ["win"] * 20 + ["loss"] * 180
+        scores = score_verdicts(verdicts, n_bootstrap=50, confidence=0.9, seed=0)
+        write({study.out.levels("baseline", seed): levels, study.out.scores("untuned", seed): scores})
+        write({study.out.losses("baseline", f"n40-s{seed}"): pd.DataFrame({"loss": [2.0, 1.0]})})
+        write({study.out.verdicts("untuned", seed): verdicts})
+
+
+def write(tables):
+    for path, table in tables.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_parquet(path)
 
 
 @pytest.fixture
@@ -71,8 +84,13 @@ def pictures(outputs):
 def test_a_study_of_every_kind(run):
     study, outputs = run({"analyse.smallest_effect": 1.0})
     assert {path.stem for path in study.out.results.glob("*.parquet")} == {
-        *("scores", "metrics", "lines", "correlations", "paper_slopes", "slopes", "shapes", "levels", "decisions")
+        *("scores", "metrics", "lines", "correlations", "paper_slopes", "slopes", "shapes", "levels", "decisions"),
+        "untuned",
     }
+    assert pd.read_parquet(study.out.results / "untuned.parquet")["score"].tolist() == [10.0] * 3
+    for name in ("slopes", "correlations", "decisions"):
+        assert "untuned" not in str(pd.read_parquet(study.out.results / f"{name}.parquet").to_dict("list"))
+    assert {"MTLD", "HD-D"} <= set(pd.read_parquet(study.out.results / "correlations.parquet")["metric"])
     decisions = pd.read_parquet(study.out.results / "decisions.parquet")
     assert decisions[["strategy", "verdict"]].to_numpy().tolist() == [
         ["instruction-macro", "rises"], ["response-micro", "rises"]

@@ -111,6 +111,31 @@ def test_what_stands_beside_a_slope_as_text():
     assert table["response-meso"].tolist()[2:] == ["–", "–", "–", "–", "too few levels", "–"]
 
 
+def test_one_seed_is_called_one_seed_and_says_what_its_interval_does_not_cover():
+    one = readings.describe_cover(pd.DataFrame({"n_seeds": [1, 1]}))
+    assert one.startswith("One seed was run, and a slope is that seed's own") and "not another baseline" in one
+    assert readings.describe_cover(pd.DataFrame({"n_seeds": [3, 3]})) == (
+        "3 seeds were run, and intervals cover other seeds and prompts."
+    )
+    mixed = readings.describe_cover(pd.DataFrame({"n_seeds": [5, 1]}))
+    assert mixed.startswith("5 seeds were run") and "; where one seed was run, and a slope is that seed's own" in mixed
+    assert readings.describe_cover(pd.DataFrame({"n_seeds": []})) == "", "that there are no slopes is said elsewhere"
+
+
+def test_where_wins_and_margin_part_is_said_of_slopes_and_of_models():
+    fitted = slopes(FOUND, NEAR, NOTHING).assign(margin_slope=[0.02, -0.015, None])
+    models = pd.DataFrame({"score": [55, 45, 45, 50, None], "margin": [-0.1, 0.1, -0.1, 0.3, 0.1]})
+    assert readings.describe_signs(fitted, models) == (
+        "Wins and mean margin give slopes of one sign in 1 of 2 series; they disagree for response-macro at "
+        "N = 10,000 (+1.0 points, -0.0150). Of 4 models, 1 won more prompts than lost while the mean margin was below "
+        "zero, 1 the other way round."
+    )
+    agreed = readings.describe_signs(fitted.head(1), models.head(0))
+    assert agreed.startswith("Wins and mean margin give slopes of one sign in 1 of 1 series. Of 0 models, 0 won")
+    none = readings.describe_signs(fitted.head(0), models)
+    assert none.startswith("Wins and mean margin have no slopes to compare. Of 4 models, 1 won more")
+
+
 def test_slopes_beside_those_printed():
     beside = readings.show_slopes_beside(stats.fit_slopes(paper.load_scores()), paper.load_slopes())
     assert len(beside) == 18

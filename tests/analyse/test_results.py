@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from macromicro.analyse.results import load_metrics, load_points, load_verdicts
+from macromicro.analyse.results import load_baselines, load_metrics, load_points, load_untuned, load_verdicts
 from macromicro.study import params
 
 PRESET = """
@@ -44,14 +44,44 @@ def study(tmp_path, monkeypatch):
             for one in datasets:  # level 0 and level 100 of the narrow strategy came to the same samples
                 same = strategy.name == "narrow"
                 write(study.out.dataset(strategy.name, one.name), {"id": ["same" if same else one.name]})
+                write(study.out.losses(strategy.name, one.name), {"loss": [1.0] * (3 + seed)})
             write(study.out.metrics(strategy.name, seed), {"dataset": names * 2, "part": parts, "IE": 1.0})
+    for seed in (0, 1):
+        grid = {"dataset": [f"n10-s{seed}"], "size": 10, "level": pd.array([None], dtype="Int64"), "seed": seed}
+        write(study.out.levels("baseline", seed), grid | {"response_tokens": 30.0 + seed})
+        write(study.out.losses("baseline", f"n10-s{seed}"), {"loss": [1.0] * 9})
+        scores = {"dataset": ["untuned"], "score": 20.0 + seed, "low": 10.0, "high": 30.0, "margin": -0.5}
+        write(study.out.scores("untuned", seed), scores)
     return study
+
+
+def test_the_untuned_model_stands_beside_those_of_its_baseline_and_seed(study):
+    untuned = load_untuned(study)
+    first = ["strategy", "baseline", "baseline_size", "seed", "score", "low", "high", "margin"]
+    assert untuned.columns.tolist() == first
+    assert untuned[first[:5]].to_numpy().tolist() == [
+        ["untuned", "baseline", 10, 0, 20.0], ["untuned", "baseline", 10, 1, 21.0]
+    ]  # fmt: skip
+    points = load_points(study)
+    assert (points["untuned"] == 20 + points["seed"]).all()
+    assert not {"untuned"} & (set(points["strategy"]) | set(points["family"]) | set(load_verdicts(study)["strategy"]))
+    assert "untuned" not in set(load_metrics(study)["strategy"])
+
+
+def test_steps_are_those_of_the_loss_tables(study):
+    points, baselines = load_points(study), load_baselines(study)
+    assert (points["n_steps"] == 3 + points["seed"]).all()
+    shown = ["strategy", "dataset", "size", "seed", "score", "n_steps", "response_tokens"]
+    assert baselines[shown].to_numpy().tolist() == [
+        ["baseline", "n10-s0", 10, 0, 50.0, 9, 30.0], ["baseline", "n10-s1", 10, 1, 50.0, 9, 31.0]
+    ]  # fmt: skip
 
 
 def test_points_are_one_sorted_row_per_model(study):
     points = load_points(study)
-    first = ["strategy", "family", "part", "granularity", "method", "dataset", "size", "level", "seed", "score"]
-    assert points.columns.tolist() == [*first, "low", "high", "k"]
+    first = ["strategy", "family", "part", "granularity", "method", "baseline", "baseline_size"]
+    first += ["dataset", "size", "level", "seed", "score"]
+    assert points.columns.tolist() == [*first, "low", "high", "k", "n_steps", "untuned"]
     assert points["strategy"].tolist() == ["longest"] * 2 + ["narrow"] * 2 + ["response-micro"] * 4
     ours = points[points["strategy"] == "response-micro"]
     assert ours["dataset"].tolist() == ["n10-d000-s0", "n10-d000-s1", "n10-d100-s0", "n10-d100-s1"]

@@ -11,6 +11,7 @@ from macromicro.analyse.crossed import draw_prompts
 from macromicro.analyse.series import Series
 from macromicro.analyse.slopes import ONE_SEED, SEVERAL_SEEDS, estimate_slopes, fit_slope, slope_weights
 from macromicro.analyse.stats import holm
+from scipy import stats
 
 N_STUDIES = 400
 # 92 to 98 percent are asked for; the share of 400 studies has a standard error of 1.1 points
@@ -39,6 +40,17 @@ def test_intervals_cover_other_seeds_and_prompts(situation, n_seeds):
     intervals = np.array([fit_slope(series_of(points)).interval(0.95) for points in points_of(margins)])
     truth = true_slope(world)
     assert LEAST <= np.mean((intervals[:, 0] <= truth) & (truth <= intervals[:, 1])) <= MOST
+
+
+@pytest.mark.parametrize("n_seeds", [3, 5])
+def test_one_line_over_pooled_seeds_would_not_cover(n_seeds):
+    """Least squares over all seeds as if their models were independent: what the test above guards against."""
+    world = replace(SITUATIONS["slopes differ"], n_seeds=n_seeds)
+    margins, *_ = simulate(world, N_STUDIES, np.random.default_rng([n_seeds, len("slopes differ")]))
+    level, scores = np.tile(LEVELS / 100, n_seeds), 100 * points_of(margins).mean(axis=3)
+    fits = [stats.linregress(level, seeds.ravel()) for seeds in scores]
+    reach = stats.t.ppf(0.975, n_seeds * len(LEVELS) - 2)
+    assert np.mean([abs(fit.slope - true_slope(world)) <= reach * fit.stderr for fit in fits]) < LEAST
 
 
 @pytest.mark.parametrize("situation", ["plain", "slopes differ", "few prompts"])

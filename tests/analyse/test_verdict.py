@@ -69,8 +69,8 @@ def test_what_falls_and_what_is_slight():
 
 def test_no_effect_as_large_names_the_effect():
     assert say(NOTHING)[1] == (
-        "response-micro at N = 10,000: there is no effect as large as 5 points, +1.0 points from 0 to 100 % diversity "
-        "(-3.0 to +5.0, over 3 seeds); wins and mean margin agree in sign."
+        "response-micro at N = 10,000: an effect of 5 points or more, either way, is ruled out: +1.0 points "
+        "from 0 to 100 % diversity (-3.0 to +5.0, over 3 seeds); wins and mean margin agree in sign."
     )
 
 

@@ -140,6 +140,8 @@ def test_numbers_come_from_the_outputs(site):
     assert "response-micro 0 48.0 52.5 51.0" in words(site, "stages/7_judge.html")
     assert "response-micro 1 49.0 53.5 52.5" in words(site, "stages/7_judge.html")
     assert "rivals longest 1 49.0" in words(site, "stages/7_judge.html")
+    assert "untuned untuned 1 5.5" in words(site, "stages/7_judge.html")
+    assert "untuned untuned – 1 1 9.0 2.02" in words(site, "stages/6_answer.html")
     assert "paper response-micro 1 3 to 5 30 to 50 % 5 to 7 0.50 to 0.70 40 to 60" in words(
         site, "stages/4_select.html"
     )
@@ -201,7 +203,10 @@ def test_the_introduction_says_what_was_found(site):
     assert "Of 400 prompts over 2 seeds, the most diverse model of response-micro (N = 5, 100 %) wins 207" in text
     assert findings.agreement(out).replace("'", "’") in text
     assert text.index("tiny") < text.index(sentence) < text.index("Score against diversity, a panel")
-    for word in ("how little", "in nothing else"):
+    assert "The base model without any fine-tuning scores 5.0 (4.5 to 5.5 over 2 seeds)" in text
+    assert "2 seeds were run, and intervals cover other seeds and prompts." in text
+    assert text.index("does harm") < text.index(sentence), "the claim comes first"
+    for word in ("how little", "in nothing else", "there is no effect", "There is no effect"):
         assert word not in text
 
 

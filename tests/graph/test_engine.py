@@ -16,8 +16,9 @@ import yaml
 from macromicro.corpus.split import places
 from macromicro.graph.freshness import verify
 
-N_CELLS = 13
+N_CELLS = 15
 MICRO = {f"{stage}/response-micro/s0" for stage in ("4_select", "5_finetune", "6_answer", "7_judge")}
+JUDGED = {"7_judge/response-micro/s0", "7_judge/untuned/s0"}
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -109,12 +110,12 @@ def test_kill_resume_and_change(tiny_study):
 
     assert computed_by(tiny_study) == set()
     change(tiny_study, "judge", tie_margin=0.01)
-    assert computed_by(tiny_study) == {"7_judge/response-micro/s0", "8_analyse/8_analyse"}
+    assert computed_by(tiny_study) == {*JUDGED, "8_analyse/8_analyse"}
     module = tiny_study / "lib" / "macromicro" / "judge" / "likelihood.py"
     module.write_text(module.read_text() + "\n# a comment\n")
     assert computed_by(tiny_study) == set()
     module.write_text(module.read_text() + "\nCHANGED = True\n")
-    assert computed_by(tiny_study) == {"7_judge/response-micro/s0"}, "the same scores: nothing follows"
+    assert computed_by(tiny_study) == JUDGED, "the same scores: nothing follows"
     notebook = tiny_study / "notebooks" / "8_analyse.ipynb"
     notebook.write_text(notebook.read_text().replace("# Analyse: ", "# Analyse once more: "))
     assert computed_by(tiny_study) == {"8_analyse/8_analyse"}

@@ -71,6 +71,8 @@ def test_a_longer_limit_trains_anew_and_selects_anew_only_where_other_samples_fi
     study = write_preset({"finetune.max_tokens": 300})
     stages = {name.partition("/")[0] for name in waiting(study)}
     assert stages == {"3_population", "5_finetune"}
+    assert "3_population/3_population" in waiting(write_preset({"finetune.template": "chat"}))
+    write_preset({"finetune.max_tokens": 300})
     finish(study, only={"3_population/3_population"})
     assert "3_population/3_population" not in waiting(study)
     assert not any(name.startswith("4_") for name in waiting(study)), "the same samples fit"
@@ -96,6 +98,34 @@ def test_a_length_band_has_a_baseline_of_its_own(folder):
     judged = found["7_judge/response-micro/s0"]
     assert study.out.answers("baseline-10-50", "n40-s0") in judged.inputs
     assert study.out.answers("baseline", "n40-s0") in found["7_judge/longest/s0"].inputs
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_the_untuned_model_answers_once_and_is_judged_against_every_seed(folder, method):
+    change = {"finetune.method": method}
+    study = write_preset(change)
+    finish(study)
+    found = cells.list_cells(study)
+    answered = study.out.answers("untuned", "untuned")
+    assert found["6_answer/untuned"].inputs == (study.out.base_model, study.out.prompts)
+    assert found["7_judge/untuned/s0"].inputs == (answered, study.out.answers("baseline", "n40-s0"))
+    assert study.out.scores("untuned", 0) in found["8_analyse/8_analyse"].inputs
+    for grown in ({"select.seeds": [0, 1]}, {"select.levels": [0, 50, 100]}, {"select.sizes": [40, 60]}):
+        wanted = waiting(write_preset({**change, **grown}))
+        assert "6_answer/untuned" not in wanted and "7_judge/untuned/s0" not in wanted
+        assert ("7_judge/untuned/s1" in wanted) == ("select.seeds" in grown)
+    assert "6_answer/untuned" in waiting(write_preset({**change, "answer.temperature": 0.5}))
+
+
+def test_a_length_band_meets_the_untuned_model_without_another_answer(folder):
+    study = write_preset({f"strategies.{name}.select.length": [10, 50] for name in
+                          ("response-micro", "instruction-macro", "longest")})  # fmt: skip
+    found = cells.list_cells(study)
+    answered = study.out.answers("untuned", "untuned")
+    assert found["7_judge/untuned-10-50/s0"].inputs == (answered, study.out.answers("baseline-10-50", "n40-s0"))
+    assert [name for name in found if name.startswith("6_answer/untuned")] == ["6_answer/untuned"]
+    assert "7_judge/untuned/s0" not in found
+    assert [one.name for one in study.strategy("untuned").datasets()] == ["untuned"]
 
 
 def test_fine_tuning_does_not_read_the_table_of_levels(finished):
@@ -151,7 +181,7 @@ def test_a_comment_is_not_code_but_a_changed_notebook_is(finished, folder, monke
     assert waiting(finished) == set(), "the same cells"
     path.write_text(path.read_text().replace("# Judge: ", "# Judge once more: "))
     dependencies.code_of.cache_clear()
-    assert waiting(finished) == {f"7_judge/{name}/s0" for name in finished.strategies}
+    assert waiting(finished) == {f"7_judge/{name}/s0" for name in (*finished.strategies, "untuned")}
     dependencies.code_of.cache_clear()
 
 

@@ -70,6 +70,25 @@ def test_a_run_by_hand_writes_beside_the_study_and_says_what_changed(finished):
     assert params.load("tiny") == finished
 
 
+def test_every_job_has_the_commit_of_the_hub_that_the_first_one_had(finished, folder, monkeypatch):
+    refs = folder / "hub" / "models--org--embedder" / "refs"
+    refs.mkdir(parents=True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(folder / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for commit in ("a" * 40, "b" * 40):
+        (refs / "main").write_text(commit)
+        (refs.parent / "snapshots" / commit).mkdir(parents=True)
+        run = start("3_annotate", preset="tiny", changes={"embed.model": "org/embedder"}, strategy="instruction-macro")
+        assert run.study.embed.revision == "a" * 40
+    run.out.types("instruction-macro").parent.mkdir(parents=True)
+    run.out.types("instruction-macro").write_bytes(finished.out.types("instruction-macro").read_bytes())
+    run.finish()
+    manifest = json.loads(run.out.manifest("3_annotate", "instruction-macro").read_text())
+    assert manifest["revisions"] == {"org/embedder": "a" * 40}
+    assert manifest["settings"]["embed"]["revision"] is None
+    assert manifest["params"]["embed"]["revision"] == "a" * 40
+
+
 def test_a_change_that_the_notebook_does_not_read_is_refused(finished):
     with pytest.raises(ValueError, match=r"3_annotate does not read judge.tie_margin, or it has this value already"):
         start("3_annotate", preset="tiny", changes={"judge.tie_margin": 0.5}, strategy="response-micro")

@@ -156,7 +156,7 @@ def test_a_model_tuned_on_the_evaluation_text_itself_wins(tmp_path: Path) -> Non
     for name, samples in (("n40-s0", make_samples(40, seed=8)), ("n40-d100-s0", prompts)):
         train(samples, base=tiny_base(), path=tmp_path / name, seed=0, **tuning)
     models = {name: tmp_path / name for name in ("n40-s0", "n40-d100-s0")}
-    answering = AnswerParams(max_new_tokens=1, batch_size=40)
+    answering = AnswerParams(max_new_tokens=1, batch_tokens=2000)
     tables = dict(answer_models(models, prompts, base=tiny_base(), seed=0, settings=answering))
     verdicts = judge_likelihood(tables["n40-d100-s0"], tables["n40-s0"], tie_margin=0.0)
     score = score_verdicts(verdicts, **SCORING).iloc[0]

@@ -1,4 +1,4 @@
-"""The seven metrics against hand counts, gzip, SciPy, plain NumPy and the package `diversity` where it is installed."""
+"""The metrics against hand counts, gzip, SciPy, plain NumPy and the package `diversity` where it is installed."""
 
 import gzip
 import math
@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from macromicro.annotate.tokens import TokenizedTexts, tokenize
+from macromicro.measure.lexical import LEXICAL_METRICS, measure_lexical
 from macromicro.measure.metrics import METRICS, compression_ratio, measure, ngram_ratio, normalise, take
 from macromicro.measure.selfbleu import Ngrams, self_bleu
 from scipy.spatial.distance import pdist
@@ -54,6 +55,17 @@ def test_equals_direct_definitions(words):
     assert values["BL"] == pytest.approx(self_bleu(tokenize(texts, None, unit="bare-word")).mean())
 
 
+def test_vocabulary_is_as_rich_in_many_texts_as_in_few():
+    rng = np.random.default_rng(0)
+    texts = [" ".join(f"w{n}" for n in rng.zipf(1.4, 20) if n < 5000) for _ in range(2000)]
+    few, many = measure_words(texts[:200]), measure_words(texts)
+    assert many["1-NR"] < 0.6 * few["1-NR"]
+    assert many["MTLD"] == pytest.approx(few["MTLD"], rel=0.05)
+    assert many["HD-D"] == pytest.approx(few["HD-D"], rel=0.02)
+    tokens = tokenize(texts, None, unit="bare-word")
+    assert {name: many[name] for name in LEXICAL_METRICS} == measure_lexical(tokens)
+
+
 def test_embedding_distance_is_the_mean_over_pairs_of_different_texts():
     points = normalise(embeddings(40, dim=5))
     pairs = [1 - points[i] @ points[j] for i, j in combinations(range(40), 2)]
@@ -84,7 +96,7 @@ def test_copies_are_seen_by_every_metric_of_redundancy():
 def test_odd_texts_give_a_value_or_nan_where_there_is_no_ngram(texts):
     values = measure_words(texts)
     missing = {name for name, value in values.items() if math.isnan(value)}
-    assert missing <= {"1-NR", "2-NR", "IE"}
+    assert missing <= {"1-NR", "2-NR", "IE", *LEXICAL_METRICS}
     assert all(math.isfinite(values[name]) for name in ("ED", "SL", "CR", "BL"))
 
 

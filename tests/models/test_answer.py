@@ -11,23 +11,24 @@ from macromicro.models.answer import (
     answer_prompts,
     answers_side_by_side,
     fitting_prompts,
-    likelihood_summary,
-    reference_log_likelihood,
+    how_answered,
+    summarise_answers,
 )
 from macromicro.models.basemodel import context_length, load_base_model, load_tokenizer
-from macromicro.models.chat import encode_prompts, encode_samples
+from macromicro.models.chat import encode_prompts
 from macromicro.models.finetune import train
+from macromicro.models.reference_likelihood import reference_log_likelihood
 from macromicro.study.sections import AnswerParams
 from peft import PeftModel
-from tiny_models import FINETUNING, make_samples, tiny_base
-from transformers import GenerationConfig
+from tiny_models import FINETUNING, LargestScores, make_samples, tiny_base
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 PROMPTS = make_samples(12, seed=6)
 
 
 def asking(**changes: float) -> AnswerParams:
     """Greedy answers of at most six tokens, or with other settings."""
-    return AnswerParams(**{"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0, "batch_size": 64, **changes})
+    return AnswerParams(**{"max_new_tokens": 6, "temperature": 0.0, "top_p": 1.0, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -43,22 +44,6 @@ def varied_prompts() -> pd.DataFrame:
     return pd.concat([PROMPTS, extra], ignore_index=True)
 
 
-@pytest.mark.parametrize("batch_size", [1, 3, 64])
-def test_log_likelihood_against_one_sample_at_a_time(base: tuple, batch_size: int) -> None:
-    model, tokenizer = base
-    prompts = varied_prompts()
-    table = reference_log_likelihood(model, tokenizer, prompts.iloc[::-1], batch_size=batch_size)
-    encoded = encode_samples(prompts, tokenizer)
-    assert table["prompt_id"].tolist() == encoded.ids == sorted(prompts["id"])
-    for row, (tokens, start) in enumerate(zip(encoded.tokens, encoded.prompt_lengths, strict=True)):
-        with torch.inference_mode():
-            logs = model(input_ids=torch.tensor([tokens])).logits[0].double().log_softmax(-1)
-        expected = sum(logs[place - 1, tokens[place]].item() for place in range(start, len(tokens)))
-        assert table["log_likelihood"][row] == pytest.approx(expected, rel=1e-5)
-        assert tokens[-1] == tokenizer.eos_token_id
-    assert table["n_bytes"].iloc[-2] == len("Là-bas, à l'orée 🌲".encode())
-
-
 def plain_answer(model: torch.nn.Module, tokenizer: Any, prompt: list[int]) -> list[int]:
     """Six tokens at most, each the likeliest after what is there."""
     new: list[int] = []
@@ -68,11 +53,11 @@ def plain_answer(model: torch.nn.Module, tokenizer: Any, prompt: list[int]) -> l
     return new
 
 
-@pytest.mark.parametrize("batch_size", [1, 5, 64])
-def test_greedy_answers_against_a_plain_loop(base: tuple, batch_size: int) -> None:
+@pytest.mark.parametrize("batch_tokens", [1, 40, 100, 300, 100_000])
+def test_greedy_answers_against_a_plain_loop(base: tuple, batch_tokens: int) -> None:
     model, tokenizer = base
     prompts = varied_prompts()
-    table = answer_prompts(model, tokenizer, prompts.iloc[::-1], seed=0, settings=asking(batch_size=batch_size))
+    table = answer_prompts(model, tokenizer, prompts.iloc[::-1], seed=0, settings=asking(batch_tokens=batch_tokens))
     for row, tokens in enumerate(encode_prompts(prompts, tokenizer)):
         new = plain_answer(model, tokenizer, tokens)
         assert table["answer"][row] == tokenizer.decode(new, skip_special_tokens=True)
@@ -83,7 +68,7 @@ def test_sampled_answers_depend_on_seed_and_prompt_but_not_on_the_batch(base: tu
     def answers(prompts: pd.DataFrame = PROMPTS, seed: int = 0, **changes: float) -> pd.DataFrame:
         return answer_prompts(*base, prompts, seed=seed, settings=asking(**{"temperature": 1.0, **changes}))
 
-    alone = answers(batch_size=1)
+    alone = answers(batch_tokens=1)
     together = answers(PROMPTS.iloc[::-1])
     pd.testing.assert_frame_equal(alone, together)
     assert (answers(seed=1)["answer"] != together["answer"]).mean() > 0.5
@@ -93,7 +78,7 @@ def test_sampled_answers_depend_on_seed_and_prompt_but_not_on_the_batch(base: tu
 def test_sampled_tokens_follow_the_probabilities(base: tuple) -> None:
     model, tokenizer = base
     prompts = pd.DataFrame({"id": [f"{i:04d}" for i in range(2000)], "instruction": "Where is the dog?"})
-    settings = asking(temperature=2.0, max_new_tokens=1, batch_size=1000)
+    settings = asking(temperature=2.0, max_new_tokens=1, batch_tokens=20_000)
     table = answer_prompts(model, tokenizer, prompts, seed=0, settings=settings)
     tokens = torch.tensor(encode_prompts(prompts.head(1), tokenizer))
     with torch.inference_mode():
@@ -143,7 +128,7 @@ def test_an_answer_ends_where_a_template_of_its_own_ends_a_turn(tmp_path: Path) 
 
 def test_each_model_is_answered_in_a_table_of_its_own() -> None:
     models: dict[str, Path] = {"n2-d100-s0": tiny_base(), "n2-d000-s0": tiny_base()}
-    tables = dict(answer_models(models, PROMPTS, base=tiny_base(), seed=0, settings=asking(batch_size=8)))
+    tables = dict(answer_models(models, PROMPTS, base=tiny_base(), seed=0, settings=asking(batch_tokens=200)))
     assert list(tables) == list(models)
     for name, table in tables.items():
         assert table.columns.tolist() == "dataset prompt_id answer n_answer_tokens log_likelihood n_bytes".split()
@@ -151,28 +136,105 @@ def test_each_model_is_answered_in_a_table_of_its_own() -> None:
         assert table["prompt_id"].tolist() == sorted(PROMPTS["id"])
     halves = [table.drop(columns="dataset") for table in tables.values()]
     pd.testing.assert_frame_equal(*halves)
-    summary = likelihood_summary(pd.concat(tables.values()))
+    summary = summarise_answers(pd.concat(tables.values()))
     expected = halves[0]["log_likelihood"].sum() / halves[0]["n_bytes"].sum()
     assert summary["nats per byte"].tolist() == pytest.approx([expected, expected])
 
 
-def test_a_checkpoint_that_wants_to_answer_otherwise_is_asked_plainly(tmp_path: Path, base: tuple) -> None:
+HABITS = {
+    "repetition_penalty": 5.0,
+    "no_repeat_ngram_size": 1,
+    "num_beams": 3,
+    "min_length": 60,
+    "min_new_tokens": 6,
+    "forced_bos_token_id": 5,
+    "forced_eos_token_id": 5,
+    "suppress_tokens": "those of the greedy answer",
+    "begin_suppress_tokens": "those of the greedy answer",
+    "bad_words_ids": "those of the greedy answer",
+    "do_sample": True,
+    "max_length": 1,
+    "encoder_repetition_penalty": 3.0,
+}
+
+
+@pytest.mark.parametrize("habit", HABITS)
+def test_a_checkpoint_that_wants_to_answer_otherwise_is_asked_plainly(tmp_path: Path, base: tuple, habit: str) -> None:
+    model, tokenizer = base
+    greedy = [plain_answer(model, tokenizer, tokens) for tokens in encode_prompts(PROMPTS, tokenizer)]
+    wish: Any = HABITS[habit]
+    if isinstance(wish, str):
+        wish = [[token] for token in greedy[0]] if habit == "bad_words_ids" else greedy[0]
+    shutil.copytree(tiny_base(), tmp_path / "model")
+    GenerationConfig(**{habit: wish, **({"temperature": 9.0} if habit == "do_sample" else {})}).save_pretrained(
+        tmp_path / "model"
+    )
+    wilful, _ = load_base_model(tmp_path / "model")
+    assert getattr(wilful.generation_config, habit) == wish
+    for settings in (asking(), asking(batch_tokens=1)):
+        answers = answer_prompts(wilful, tokenizer, PROMPTS, seed=0, settings=settings)["answer"]
+        assert answers.tolist() == tokenizer.batch_decode(greedy, skip_special_tokens=True)
+    assert getattr(wilful.generation_config, habit) == wish
+
+
+def test_such_wishes_would_count_if_they_were_let(tmp_path: Path, base: tuple) -> None:
     model, tokenizer = base
     shutil.copytree(tiny_base(), tmp_path / "model")
-    wishes = GenerationConfig(
-        repetition_penalty=5.0, no_repeat_ngram_size=1, num_beams=3, do_sample=True, temperature=9.0, min_new_tokens=5
+    GenerationConfig(repetition_penalty=5.0, no_repeat_ngram_size=1, do_sample=False).save_pretrained(
+        tmp_path / "model"
     )
-    wishes.save_pretrained(tmp_path / "model")
-    greedy = [plain_answer(model, tokenizer, tokens) for tokens in encode_prompts(PROMPTS, tokenizer)]
+    [tokens, *_] = encode_prompts(PROMPTS, tokenizer)
     wilful, _ = load_base_model(tmp_path / "model")
-    assert wilful.generation_config.repetition_penalty == 5.0
-    padded = torch.tensor([encode_prompts(PROMPTS, tokenizer)[0]])
-    own = wilful.generate(padded, max_new_tokens=6, do_sample=False)[0, padded.shape[1] :].tolist()
-    assert own != greedy[0]
-    [(_, table)] = answer_models({"wilful": tmp_path / "model"}, PROMPTS, base=tiny_base(), seed=0, settings=asking())
-    assert table["answer"].tolist() == tokenizer.batch_decode(greedy, skip_special_tokens=True)
-    answer_prompts(wilful, tokenizer, PROMPTS, seed=0, settings=asking())
-    assert wilful.generation_config.repetition_penalty == 5.0
+    own = wilful.generate(torch.tensor([tokens]), max_new_tokens=6)[0, len(tokens) :].tolist()
+    assert own != plain_answer(model, tokenizer, tokens)
+
+
+def test_all_that_generation_is_asked_for_is_said(base: tuple) -> None:
+    end = base[1].eos_token_id
+    asked = how_answered(tiny_base(), asking(temperature=0.5, top_p=0.9))
+    assert asked == {
+        "max_new_tokens": 6,
+        "do_sample": False,
+        "eos_token_id": [end],
+        "pad_token_id": base[1].pad_token_id,
+        "temperature": 0.5,
+        "top_p": 0.9,
+        "dtype": "float32",
+    }
+    assert how_answered(tiny_base(), asking(bf16=True))["dtype"] == "bfloat16"
+
+
+def test_only_the_last_token_of_a_prompt_is_scored(base: tuple) -> None:
+    model, tokenizer = base
+    prompts = varied_prompts()
+    with LargestScores(model.config.vocab_size) as seen:
+        answer_prompts(model, tokenizer, prompts, seed=0, settings=asking(batch_tokens=100_000))
+    assert seen.n_rows == len(prompts)
+
+
+@pytest.mark.parametrize(("bf16", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_weights_are_loaded_in_the_type_that_they_answer_in(
+    monkeypatch: pytest.MonkeyPatch, bf16: bool, dtype: torch.dtype
+) -> None:
+    asked = []
+    load = AutoModelForCausalLM.from_pretrained
+    monkeypatch.setattr(
+        AutoModelForCausalLM, "from_pretrained", lambda *where, **how: asked.append(how["dtype"]) or load(*where, **how)
+    )
+    [(_, table)] = answer_models(
+        {"a": tiny_base()}, PROMPTS, base=tiny_base(), seed=0, settings=asking(bf16=bf16), likelihood=False
+    )
+    assert asked == [dtype]
+    assert table["n_answer_tokens"].between(1, 6).all()
+
+
+def test_likelihoods_are_computed_only_where_they_are_asked_for() -> None:
+    how = {"base": tiny_base(), "seed": 0, "settings": asking()}
+    [(_, table)] = answer_models({"a": tiny_base()}, PROMPTS, likelihood=False, **how)
+    [(_, whole)] = answer_models({"a": tiny_base()}, PROMPTS, **how)
+    assert table.columns.tolist() == "dataset prompt_id answer n_answer_tokens".split()
+    pd.testing.assert_frame_equal(table, whole[table.columns])
+    assert summarise_answers(table).columns.tolist() == ["tokens per answer"]
 
 
 def test_an_adapter_answers_as_the_model_it_makes(tmp_path: Path) -> None:
@@ -182,7 +244,7 @@ def test_an_adapter_answers_as_the_model_it_makes(tmp_path: Path) -> None:
     models = {"adapter": tmp_path / "adapter", "base": tiny_base()}
     answers = dict(answer_models(models, PROMPTS, base=tiny_base(), seed=0, settings=asking()))
     merged, tokenizer = whole.eval(), load_tokenizer(tiny_base())
-    expected = reference_log_likelihood(merged, tokenizer, PROMPTS, batch_size=64)["log_likelihood"].tolist()
+    expected = reference_log_likelihood(merged, tokenizer, PROMPTS, batch_tokens=4096)["log_likelihood"].tolist()
     assert answers["adapter"]["log_likelihood"].tolist() == pytest.approx(expected, rel=1e-4)
     assert answers["base"]["log_likelihood"].tolist() != pytest.approx(expected, rel=1e-2)
     texts = answer_prompts(merged, tokenizer, PROMPTS, seed=0, settings=asking())["answer"]
@@ -210,17 +272,3 @@ def test_prompts_beyond_the_context_are_left_out() -> None:
     assert fitting_prompts(prompts, base=tiny_base(), max_new_tokens=1)["id"].tolist() == prompts["id"].tolist()[:1]
     with pytest.raises(ValueError, match="no prompt fits"):
         fitting_prompts(prompts, base=tiny_base(), max_new_tokens=room)
-
-
-def test_an_empty_reference_is_refused(base: tuple) -> None:
-    prompts = PROMPTS.assign(response=["", *PROMPTS["response"].iloc[1:]])
-    with pytest.raises(ValueError, match=f"reference must not be empty, but that of prompt {prompts['id'].iloc[0]}"):
-        reference_log_likelihood(*base, prompts, batch_size=4)
-
-
-def test_a_broken_model_is_refused() -> None:
-    model, tokenizer = load_base_model(tiny_base())
-    with torch.no_grad():
-        model.get_input_embeddings().weight.fill_(float("nan"))
-    with pytest.raises(ValueError, match="likelihood of every reference must be a number"):
-        reference_log_likelihood(model, tokenizer, PROMPTS, batch_size=4)

@@ -76,9 +76,27 @@ def test_a_reference_stands_for_the_checkpoint(tmp_path: Path) -> None:
     assert tokenizer.get_vocab() == load_tokenizer(tiny_base()).get_vocab()
 
 
+def test_a_model_of_the_hub_stays_at_the_commit_of_the_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository = tmp_path / "hub" / "models--org--model"
+    for commit in ("a" * 40, "b" * 40):
+        shutil.copytree(tiny_base(), repository / "snapshots" / commit)
+    newer, _ = load_base_model(tiny_base())
+    torch.nn.init.zeros_(newer.get_input_embeddings().weight)
+    newer.save_pretrained(repository / "snapshots" / ("b" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    refer_to_base_model(tmp_path / "base", source="org/model")
+    assert json.loads((tmp_path / "base" / REFERENCE).read_text()) == {"source": "org/model", "revision": "a" * 40}
+    (repository / "refs" / "main").write_text("b" * 40)
+    assert load_base_model(tmp_path / "base")[0].get_input_embeddings().weight.abs().max() > 0
+    assert load_base_model("org/model")[0].get_input_embeddings().weight.abs().max() == 0
+
+
 def test_a_missing_checkpoint_leaves_no_reference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(OSError, match="no-such-model"):
+    with pytest.raises(ValueError, match="no-such-model"):
         refer_to_base_model(tmp_path / "base", source=str(tmp_path / "no-such-model"))
     assert not list(tmp_path.iterdir())
 

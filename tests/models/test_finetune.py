@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from macromicro.models import finetune
 from macromicro.models.basemodel import load_base_model, load_tokenizer
 from macromicro.models.chat import EncodedSamples, encode_samples
 from macromicro.models.finetune import (
@@ -179,12 +178,10 @@ def test_training_learns_without_network_or_stray_files(
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
-def test_activations_computed_twice_give_the_same_training(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
-) -> None:
+def test_activations_computed_twice_give_the_same_training(tmp_path: Path, method: str) -> None:
     kept = tune(tmp_path / "kept", method=method)
-    monkeypatch.setattr(finetune, "LARGE_MODEL", 0)
-    assert tune(tmp_path / "twice", method=method)["loss"].tolist() == pytest.approx(kept["loss"].tolist(), rel=1e-6)
+    twice = tune(tmp_path / "twice", method=method, gradient_checkpointing=True)
+    assert twice["loss"].tolist() == pytest.approx(kept["loss"].tolist(), rel=1e-6)
 
 
 def test_adapters_take_turns_on_one_base_model(tmp_path: Path) -> None:
@@ -208,9 +205,47 @@ def test_adapters_take_turns_on_one_base_model(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_a_number_stops_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"loss must be a number, but at step \d of wild it is (nan|inf)"):
+    with pytest.raises(ValueError, match=r"(loss|gradient) must be a number, but at step \d of wild it"):
         tune(tmp_path / "wild", learning_rate=1e30, n_epochs=3)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_samples_of_the_pass_whose_loss_is_not_a_number_are_named(tmp_path: Path) -> None:
+    shutil.copytree(tiny_base(), tmp_path / "base")
+    model, tokenizer = load_base_model(tiny_base())
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.detach().clone())
+    model.config.tie_word_embeddings = False
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokenizer.convert_tokens_to_ids("Q")] = float("nan")
+    model.save_pretrained(tmp_path / "base")
+    samples = SAMPLES.assign(response=[*SAMPLES["response"][:-1], "In the Q."])
+    changes = {**FINETUNING, "batch_size": 1, "gradient_accumulation": 24}
+    with pytest.raises(ValueError, match=r"at step 1 of model it is nan, on samples 05-0023$"):
+        train(samples, base=tmp_path / "base", path=tmp_path / "model", seed=0, **changes)
+
+
+def test_a_gradient_that_is_not_a_number_stops_and_leaves_nothing(tmp_path: Path) -> None:
+    shutil.copytree(tiny_base(), tmp_path / "base")
+    model, _ = load_base_model(tiny_base())
+    torch.nn.init.constant_(model.get_input_embeddings().weight, 1e30)
+    model.save_pretrained(tmp_path / "base")
+    with pytest.raises(ValueError, match=r"gradient must be a number, but at step 1 of model its norm is (nan|inf)"):
+        train(SAMPLES, base=tmp_path / "base", path=tmp_path / "model", seed=0, **FINETUNING)
+    assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("template", ["alpaca", "chat"])
+def test_a_base_model_without_chat_template_gets_the_one_of_the_settings(tmp_path: Path, template: str) -> None:
+    shutil.copytree(tiny_base(), tmp_path / "base")
+    (tmp_path / "base" / "chat_template.jinja").unlink()
+    train(SAMPLES, base=tmp_path / "base", path=tmp_path / "model", seed=0, **FINETUNING, template=template)
+    prompt = {"alpaca": "### Instruction:\nHi\n\n### Response:\n", "chat": "<|user|>\nHi\n<|assistant|>\n"}[template]
+    chat = [{"role": "user", "content": "Hi"}]
+    saved = load_tokenizer(tmp_path / "model")
+    assert saved.apply_chat_template(chat, add_generation_prompt=True, tokenize=False) == prompt
+    assert load_tokenizer(tiny_base(), template="chat").chat_template == load_tokenizer(tiny_base()).chat_template
+    samples = load_tokenizer(tmp_path / "base", template=template)
+    assert encode_samples(SAMPLES, samples).tokens == encode_samples(SAMPLES, saved).tokens
 
 
 def test_lengths_are_counted() -> None:

@@ -54,6 +54,36 @@ def test_the_baseline_is_where_it_is_said_to_be():
     assert [line.get_ydata()[0] for line in dotted] == [48]
 
 
+def with_untuned(**scores):
+    """One size of the paper with the score of an untuned model by part, two seeds of it apart by two points."""
+    points = one_size().assign(baseline="baseline", baseline_size=500, seed=0)
+    points["untuned"] = points["part"].map(scores)
+    return pd.concat([points, points.assign(seed=1, untuned=points["untuned"] + 2)], ignore_index=True)
+
+
+def lines_at(axes):
+    return [line.get_ydata()[0] for line in axes.lines if line.get_label() == "untuned model"]
+
+
+def test_the_untuned_model_is_a_line_at_its_mean_over_seeds():
+    points = with_untuned(instruction=47.0, response=49.0)
+    figure = plots.plot_scores(points, stats.fit_lines(points), title="This run")
+    assert [lines_at(axes) for axes in panels(figure)] == [[48.0], [50.0]]
+    assert "untuned model" in legend_texts(figure)
+    assert_text_inside(figure)
+
+
+@pytest.mark.parametrize(("score", "words"), [(2.0, "untuned model 3.0 ↓"), (97.0, "untuned model 98.0 ↑")])
+def test_an_untuned_model_far_from_all_others_is_said_and_does_not_squeeze_them(score, words):
+    points = with_untuned(instruction=score, response=score)
+    figure = plots.plot_scores(points, stats.fit_lines(points), title="This run")
+    assert [text.get_text() for axes in panels(figure) for text in axes.texts] == [words, words]
+    assert [lines_at(axes) for axes in panels(figure)] == [[], []]
+    low, high = panels(figure)[0].get_ylim()
+    assert low > 30 and high < 70
+    assert_text_inside(figure)
+
+
 def test_slopes_are_filled_where_they_differ_from_zero():
     slopes = stats.fit_slopes(paper.load_scores())
     ours = stats.fit_slopes(one_size())
@@ -107,6 +137,14 @@ def test_rivals_are_rows_beside_random():
     assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"] == [50]
     assert legend_texts(figure) == {"random (50)"}
     assert_text_inside(figure)
+
+
+def test_the_untuned_model_stands_among_rivals_too():
+    points = with_families().assign(baseline="baseline", baseline_size=500, untuned=49.5)
+    points.loc[points["strategy"] == "longest", ["baseline", "untuned"]] = ["baseline-5-50", 2.0]
+    (axes,) = panels(plots.plot_rivals(points, title="Rivals"))
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_label() == "untuned model"] == [49.5]
+    assert [text.get_text() for text in axes.texts] == ["untuned model 2.0 ←"]
 
 
 def test_without_rivals_there_is_no_figure_of_them():

@@ -79,6 +79,26 @@ def test_no_strategy_may_be_named_like_a_baseline():
         study({"baseline-2": {"granularity": "micro"}})
 
 
+@pytest.mark.parametrize("name", ["untuned", "untuned-5-50"])
+def test_no_strategy_may_be_named_like_the_untuned_model(name):
+    with pytest.raises(ValidationError, match=f"'{name}': names that begin with 'untuned' are those of the untuned"):
+        study({name: {"granularity": "micro"}})
+    assert study({"untunedish": {"granularity": "micro"}}).strategy("untunedish").has_levels
+
+
+def test_the_untuned_model_meets_every_baseline_and_has_no_samples():
+    micro = {"granularity": "micro", "select": {"sizes": [30, 20], "seeds": [0, 1]}}
+    found = study({"a": micro, "b": {**micro, "select": {"sizes": [20], "length": [5, 50]}}})
+    assert list(found.untuned) == ["untuned", "untuned-5-50"]
+    plain, banded = found.untuned.values()
+    assert (plain.baseline, plain.baseline_size, banded.baseline) == ("baseline", 20, "baseline-5-50")
+    assert [(one.name, one.size, one.level, one.seed) for one in plain.datasets()] == [
+        ("untuned", 0, None, 0), ("untuned", 0, None, 1)
+    ]  # fmt: skip
+    assert not {"untuned", "untuned-5-50"} & {one.name for one in found.all_strategies}, "nothing is selected for it"
+    assert found.strategy("untuned-5-50") == banded
+
+
 def test_an_unknown_strategy_names_the_known_ones():
     with pytest.raises(ValueError, match="no strategy 'micro': this study has instruction-macro"):
         Study.model_validate(MINIMAL).strategy("micro")

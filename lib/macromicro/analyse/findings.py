@@ -23,6 +23,11 @@ def load_scores(out: Layout) -> pd.DataFrame:
     return pd.read_parquet(out.results / "scores.parquet")
 
 
+def load_untuned(out: Layout) -> pd.DataFrame:
+    """Scores of the untuned base model, as `results.load_untuned` gives them."""
+    return pd.read_parquet(out.results / "untuned.parquet")
+
+
 def load_correlations(out: Layout) -> pd.DataFrame:
     """Correlations of the study's metrics with its scores, as `metric_correlations.correlate_families` gives them."""
     return pd.read_parquet(out.results / "correlations.parquet")
@@ -60,6 +65,32 @@ def in_plain_words(out: Layout) -> str:
     if not tables:
         tables = [leveled[leveled["strategy"] == name] for name in sorted(set(leveled["strategy"]))[:1]]
     return " ".join(map(_wins, tables))
+
+
+def untuned(out: Layout) -> str:
+    """A sentence on the base model as it is against the random baseline of the smallest size, or of each length band.
+
+    Over several seeds the mean, with the lowest and the highest; of one seed the interval over prompts.
+    """
+    sentences = []
+    for (baseline, size), seeds in load_untuned(out).groupby(["baseline", "baseline_size"], sort=True):
+        low, high, over = seeds["low"].iloc[0], seeds["high"].iloc[0], "other prompts"
+        if len(seeds) > 1:
+            low, high, over = seeds["score"].min(), seeds["score"].max(), f"{len(seeds)} seeds"
+        against = f"the random {baseline} (N = {size:,}), which scores 50 by definition"
+        said = f"The base model without any fine-tuning scores {seeds['score'].mean():.1f}"
+        sentences.append(f"{said} ({low:.1f} to {high:.1f} over {over}) against {against}.")
+    return " ".join(sentences)
+
+
+def coverage(out: Layout) -> str:
+    """What the intervals of the slopes cover, in a sentence."""
+    return readings.describe_cover(load_slopes(out))
+
+
+def signs(out: Layout) -> str:
+    """Where wins and mean margin disagree in sign, in words."""
+    return readings.describe_signs(load_slopes(out), load_scores(out))
 
 
 def _wins(models: pd.DataFrame) -> str:
@@ -104,27 +135,44 @@ def agreement(out: Layout) -> str:
     both = pd.DataFrame({"ours": ours, "theirs": theirs}).dropna().astype(float)
     if both.empty:
         return "No strategy of this study is one of the paper's."
-    differs = both.index[both["ours"] * both["theirs"] <= 0].to_list()
+    differs = set(both.index[both["ours"] * both["theirs"] <= 0])
     text = f"The sign of the slope is the paper's for {len(both) - len(differs)} of {len(both)} strategies"
-    text += " (means over sizes)"
-    text += f"; it is not for {' and '.join(differs)}." if differs else "."
-    headlines = [name for name in paper.CLAIMED if name in differs]
-    if headlines:
-        kind = "both of the paper's headline results" if len(headlines) == 2 else "one of the paper's headline results"
-        text += f" Among the latter {'are' if len(headlines) == 2 else 'is'} {kind}."
+    text += " (means over sizes)."
+    if differs:
+        one = len(differs) == 1
+        named = " and ".join(sorted(differs))
+        text += f" The {'one' if one else len(differs)} whose sign differs {'is' if one else 'are'} {named}"
+        text += f"{_among_claims(differs)}."
     return text + " A sign is worth no more than the interval of its slope."
 
 
+def _among_claims(differs: set[str]) -> str:
+    """What the strategies whose sign differs are among the paper's headline results, as the end of a sentence."""
+    claims = differs & set(paper.CLAIMED)
+    if not claims:
+        return ""
+    both = len(claims) == len(paper.CLAIMED)
+    words = "the paper's two headline results" if both else "one of the paper's two headline results"
+    if claims == differs:
+        return f": {words}"
+    return f"; {'among them are' if both else 'among them is'} {words}"
+
+
 def correlations_beside_paper(out: Layout) -> pd.DataFrame:
-    """A row per metric: Pearson's r with the score, for both parts, ours and the paper's."""
+    """A row per metric: Pearson's r with the score, for both parts, ours and the paper's, a dash where it has none.
+
+    The paper's metrics come first, then those that it does not have.
+    """
     tables = {"here": _own(load_correlations(out)), "paper": paper.load_correlations()}
     columns = {
         f"{part}, {name}": table[table["part"] == part].set_index("metric")["r"]
         for part in ("instruction", "response")
         for name, table in tables.items()
     }
-    wide = pd.DataFrame(columns).reindex(tables["paper"]["metric"].unique())
-    shown = wide.map(lambda r: "not defined" if pd.isna(r) else f"{r:+.2f}")
+    metrics = dict.fromkeys([*tables["paper"]["metric"], *tables["here"]["metric"]])
+    wide = pd.DataFrame(columns).reindex(list(metrics))
+    missing = {name: "not defined" if str(name).endswith("here") else "–" for name in wide}
+    shown = wide.map("{:+.2f}".format, na_action="ignore").astype(object).fillna(missing)
     return shown.rename_axis("metric").reset_index()
 
 

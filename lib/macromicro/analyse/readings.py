@@ -63,6 +63,42 @@ def _in_words(row: dict) -> str:
     return f"{_named(row)}: {row['slope']:+.2f} points ({interval}, p = {row['p_holm']:.2g})"
 
 
+def describe_cover(slopes: pd.DataFrame) -> str:
+    """A sentence on what the intervals of the slopes cover, other seeds or one seed alone; empty without slopes."""
+    counts = sorted(set(slopes["n_seeds"].astype(int)))
+    if not counts:
+        return ""
+    one = (
+        "one seed was run, and a slope is that seed's own: its interval covers other prompts and the scatter of levels "
+        "about the line, and not another baseline, another draw of the datasets or another training"
+    )
+    many = f"{' or '.join(str(n) for n in counts if n > 1)} seeds were run, and intervals cover other seeds and prompts"
+    if counts == [1]:
+        return f"{one[0].upper()}{one[1:]}."
+    return f"{many[0].upper()}{many[1:]}{f'; where {one}' if counts[0] == 1 else ''}."
+
+
+def describe_signs(slopes: pd.DataFrame, points: pd.DataFrame) -> str:
+    """A Markdown paragraph that says where wins and the mean margin disagree in sign: of slopes, and of models.
+
+    Wins only count whether a model was ahead of its baseline, the margin says how far. A score of 50 or a margin of
+    zero has no sign.
+    """
+    both = slopes.dropna(subset=["slope", "margin_slope"])
+    turned = both[both["slope"] * both["margin_slope"] < 0]
+    text = f"Wins and mean margin give slopes of one sign in {len(both) - len(turned)} of {len(both)} series"
+    text = text if len(both) else "Wins and mean margin have no slopes to compare"
+    if len(turned):
+        rows = turned.to_dict("records")
+        named = [f"{_named(row)} ({row['slope']:+.1f} points, {row['margin_slope']:+.4f})" for row in rows]
+        text += f"; they disagree for {', '.join(named)}"
+    models = points.dropna(subset=["score", "margin"])
+    ahead = int(((models["score"] > 50) & (models["margin"] < 0)).sum())
+    behind = int(((models["score"] < 50) & (models["margin"] > 0)).sum())
+    apart = f"{ahead} won more prompts than lost while the mean margin was below zero, {behind} the other way round"
+    return f"{text}. Of {len(models)} models, {apart}."
+
+
 def show_slopes(slopes: pd.DataFrame) -> pd.DataFrame:
     """Slopes as text, a row per family, strategy and size; a missing one shows why, and remarks stand beside them."""
     rows = []
@@ -139,13 +175,16 @@ def show_slopes_beside(slopes: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFr
     return both.assign(difference=both["slope"] - both["slope_printed"])
 
 
-def show_correlations(correlations: pd.DataFrame, *, n_rows: int = 6) -> pd.DataFrame:
-    """The `n_rows` metrics of each family that go most with the score, as text; then those without r and why."""
+def show_correlations(correlations: pd.DataFrame) -> pd.DataFrame:
+    """Correlations of all metrics as text, in each family those that go most with the score first.
+
+    Beside each stands the partial one given length; metrics without r come last, with the reason.
+    """
     shown = []
     for family in list_families(correlations):
         table = correlations[correlations["family"] == family]
         ordered = table.dropna(subset=["r"]).sort_values("r", key=abs, ascending=False, kind="stable")
-        shown += [ordered.head(n_rows), table[table["r"].isna()]]
+        shown += [ordered, table[table["r"].isna()]]
     rows = []
     for row in pd.concat(shown).to_dict("records"):
         name = {"family": row["family"], "metric": f"{row['metric']} of the {row['part']}s", "datasets": row["n"]}

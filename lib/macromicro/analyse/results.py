@@ -1,25 +1,65 @@
 """The outcome of a study as tables: a row per model, per verdict on one of its answers, per dataset and part."""
 
+from collections.abc import Iterable
+
 import pandas as pd
+import pyarrow.parquet as pq
 
 from macromicro.judge.score import POINTS
 from macromicro.study.files import digest
 from macromicro.study.settings import Strategy, Study
 
+AGAINST = ["baseline", "baseline_size", "seed"]
+"""What names the one model that others are held against."""
+
 
 def load_points(study: Study) -> pd.DataFrame:
     """Table of all models of all seeds, sorted by strategy, size, level and seed.
 
-    Columns: strategy, family, part, granularity (missing where a strategy has no types), method, dataset, size, level
-    (percent, missing for rivals), seed, score, low, high, and what else was scored and selected.
+    Columns: strategy, family, part, granularity (missing where a strategy has no types), method, baseline and
+    baseline_size (what it is held against), dataset, size, level (percent, missing for rivals), seed, score, low, high,
+    and what else was scored and selected; n_steps (of the optimiser), untuned (score of the untuned base model against
+    the same baseline, missing where the two did not meet).
 
     A dataset that was selected but has no score is kept, its score missing. Raises FileNotFoundError if a strategy was
     not judged, ValueError if a score belongs to no selected dataset.
     """
     tables = [_points(study, strategy, seed) for strategy, seed in _judged(study)]
-    points = pd.concat(tables, ignore_index=True)
+    untuned = load_untuned(study)[[*AGAINST, "score"]].rename(columns={"score": "untuned"})
+    points = pd.concat(tables, ignore_index=True).merge(untuned, on=AGAINST, how="left", validate="m:1")
     order = points.sort_values(["strategy", "size", "level", "seed"]).index
     return points.loc[order].reset_index(drop=True)
+
+
+def load_baselines(study: Study) -> pd.DataFrame:
+    """Table of the random baselines, sorted by strategy, seed and size; they score 50 by definition.
+
+    Columns: strategy, dataset, size, seed, score, margin, n_steps (of the optimiser), and what else was selected.
+    """
+    tables = []
+    for baseline in study.baselines.values():
+        for seed in baseline.select.seeds:
+            levels = pd.read_parquet(study.out.levels(baseline.name, seed)).drop(columns="level")
+            steps = _count_steps(study, baseline, levels["dataset"])
+            tables.append(levels.assign(strategy=baseline.name, seed=seed, score=50.0, margin=0.0, n_steps=steps))
+    baselines = pd.concat(tables, ignore_index=True)
+    first = ["strategy", "dataset", "size", "seed", "score", "margin", "n_steps"]
+    return baselines[[*first, *baselines.columns.difference(first, sort=False)]]
+
+
+def load_untuned(study: Study) -> pd.DataFrame:
+    """Table of the scores of the untuned base model, a row per baseline and seed that it was held against.
+
+    Columns: strategy, baseline, baseline_size, seed, score, low, high, and what else was scored. It is a model
+    without a dataset, and has no part in slopes, families or correlations.
+    """
+    tables = []
+    for strategy in study.untuned.values():
+        for seed in strategy.select.seeds:
+            scores = pd.read_parquet(study.out.scores(strategy.name, seed)).drop(columns="dataset")
+            table = scores.assign(baseline=strategy.baseline, baseline_size=strategy.baseline_size, seed=seed)
+            tables.append(table.assign(strategy=strategy.name)[["strategy", *AGAINST, *scores.columns]])
+    return pd.concat(tables, ignore_index=True)
 
 
 def load_verdicts(study: Study) -> pd.DataFrame:
@@ -67,10 +107,16 @@ def _points(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
     grid = levels[["dataset", "size"]].assign(level=levels["level"].astype("Float64").astype(float), seed=seed)
     table = grid.merge(_beside(grid, scores), on="dataset", how="left", validate="1:1")
     table = table.merge(_beside(table, levels), on="dataset", validate="1:1")
-    about = {key: getattr(strategy, key) for key in ("family", "part", "granularity", "method")}
+    table["n_steps"] = _count_steps(study, strategy, table["dataset"])
+    about = {key: getattr(strategy, key) for key in ("family", "part", "granularity", "method", *AGAINST[:2])}
     for place, (name, value) in enumerate({"strategy": strategy.name, **about}.items()):
         table.insert(place, name, value)
     return table.astype({"granularity": object})
+
+
+def _count_steps(study: Study, strategy: Strategy, datasets: Iterable[str]) -> list[int]:
+    """Optimiser steps of the models of some datasets: the rows of their loss tables."""
+    return [pq.read_metadata(study.out.losses(strategy.name, name)).num_rows for name in datasets]
 
 
 def _verdicts(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:

@@ -68,7 +68,7 @@ def _sentence(row: Mapping, verdict: str, smallest_effect: float, power: float) 
         "falls": f"the score falls with diversity, {change}",
         "rises slightly": f"the score rises with diversity, but by less than {smallest_effect:g} points: {change}",
         "falls slightly": f"the score falls with diversity, but by less than {smallest_effect:g} points: {change}",
-        "no effect as large": f"there is no effect as large as {smallest_effect:g} points, {change}",
+        "no effect as large": f"an effect of {smallest_effect:g} points or more, either way, is ruled out: {change}",
         "cannot be told": f"whether diversity matters cannot be told, {change}",
     }[verdict]
     riders = [_needed(row, power)] if verdict == "cannot be told" else []

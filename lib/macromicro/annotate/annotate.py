@@ -92,7 +92,9 @@ def annotate(
             made_with = f"tags written by {name_only(tag_llm['model'])}, {made_with}"
     elif granularity == "micro":
         is_word = tokens["unit"] in WORDS
-        opened, made_with = (None, WORDS[tokens["unit"]]) if is_word else open_tokenizer(tokenizer, samples)
+        opened, made_with = None, WORDS.get(tokens["unit"], "")
+        if not is_word:
+            opened, made_with = open_tokenizer(tokenizer, samples, revision=tokens["revision"])
         found, explain = _find_tokens(samples, part, tokenizer=opened, tokens=tokens)
     else:
         raise ValueError(f"granularity={granularity!r} must be one of 'macro', 'meso', 'micro'")

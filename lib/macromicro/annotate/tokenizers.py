@@ -17,12 +17,14 @@ BPE_SIZE = 32_000
 LONG_RUNS = r"\p{L}{1000}|\p{N}{1000}|[^\s\p{L}\p{N}]{1000}|\s{1000}"  # a megabyte of "na" would take half an hour
 
 
-def open_tokenizer(name: str | Path, samples: pa.Table | pd.DataFrame) -> tuple[Any, str]:
+def open_tokenizer(
+    name: str | Path, samples: pa.Table | pd.DataFrame, *, revision: str | None = None
+) -> tuple[Any, str]:
     """A tokenizer and its description.
 
     Parameters: name, `bpe`, a byte-level BPE of at most 32,000 tokens that is trained here on all instructions and
     responses of `samples`; a `tokenizer.json`; a folder that transformers knows, or one of a base model of a study,
-    which may only refer to another; or a hub id.
+    which may only refer to another; or a hub id, of which revision is the commit, branch or tag.
     Raises ValueError, in one line, if it cannot be loaded.
     """
     name = str(name)
@@ -34,7 +36,7 @@ def open_tokenizer(name: str | Path, samples: pa.Table | pd.DataFrame) -> tuple[
             from tokenizers import Tokenizer
 
             return Tokenizer.from_file(name), f"tokenizer {Path(name).name}"
-        return _load_folder(name), f"tokenizer {Path(name).name if Path(name).is_dir() else name}"
+        return _load_folder(name, revision), f"tokenizer {Path(name).name if Path(name).is_dir() else name}"
     except Exception as error:  # the libraries raise many classes, tokenizers none of its own
         known = "bpe, a tokenizer.json, a folder or a hub id"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
@@ -59,7 +61,7 @@ def train_bpe(samples: pa.Table | pd.DataFrame) -> Any:
     return backend
 
 
-def _load_folder(name: str) -> Any:
+def _load_folder(name: str, revision: str | None) -> Any:
     """The tokenizer of a folder or hub id."""
     from transformers import AutoTokenizer
 
@@ -67,4 +69,4 @@ def _load_folder(name: str) -> Any:
 
     if (Path(name) / REFERENCE).is_file():
         return load_tokenizer(name)
-    return AutoTokenizer.from_pretrained(name)
+    return AutoTokenizer.from_pretrained(name, revision=revision)

@@ -72,7 +72,7 @@ def coordinates(cell: Cell) -> list[str]:
     """
     given = cell.parameters
     words = [str(given["strategy"])] if "strategy" in given else []
-    if "seed" in given:
+    if given.get("seed") is not None:
         words.append(f"seed {given['seed']}")
         if "batch" in given and cell.name != f"{given['strategy']}/s{given['seed']}":
             words.append(f"batch {given['batch']}")
@@ -81,7 +81,7 @@ def coordinates(cell: Cell) -> list[str]:
 
 def menu_titles(cells: Sequence[Cell]) -> list[str]:
     """Words for the cells of a stage as a menu shows them: a seed that all share is left out."""
-    shared = {f"seed {seed}" for seed in {cell.parameters.get("seed") for cell in cells}}
+    shared = {f"seed {seed}" for seed in {cell.parameters.get("seed") for cell in cells} - {None}}
     dull = shared if len(shared) == 1 else set()
     return [", ".join(word for word in coordinates(cell) if word not in dull) for cell in cells]
 

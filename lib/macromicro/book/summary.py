@@ -17,10 +17,11 @@ from macromicro.book.pages import Page
 from macromicro.graph.provenance import portable
 from macromicro.judge.score import add_coordinates
 from macromicro.study.layout import Layout
-from macromicro.study.settings import BASELINE, Strategy, Study
+from macromicro.study.settings import BASELINE, UNTUNED, Strategy, Study
 
 LIKELIHOOD = ["prompt_id", "n_answer_tokens", "log_likelihood", "n_bytes"]
 NO_LEVEL = "no levels"
+NONE = "–"
 
 
 def load_study(root: Path) -> Study:
@@ -113,16 +114,19 @@ def models(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
 
 
 def answers(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
-    """A row per strategy and seed: models, prompts, tokens per answer, likelihood of the references."""
+    """A row for the untuned model and per strategy and seed: prompts, tokens per answer, likelihood of references."""
     rows = []
-    for strategy, seed in [(one, seed) for one in study.all_strategies for seed in one.select.seeds]:
-        paths = [out.answers(strategy.name, dataset.name) for dataset in strategy.datasets(seed)]
+    each: list[tuple[Strategy, int | None]] = [(study.strategy(UNTUNED), None)]
+    each += [(one, seed) for one in study.all_strategies for seed in one.select.seeds]
+    for strategy, seed in each:
+        names = dict.fromkeys(dataset.name for dataset in strategy.datasets(seed))
+        paths = [out.answers(strategy.name, name) for name in names]
         table = pd.concat([pd.read_parquet(path, columns=LIKELIHOOD) for path in paths])
         bits = -table["log_likelihood"].sum() / table["n_bytes"].sum() / np.log(2)
         rows.append(
             {
                 **_named(strategy, _link(found, "6_answer", strategy=strategy.name, seed=seed)),
-                "seed": seed,
+                "seed": NONE if seed is None else seed,
                 "models": len(paths),
                 "prompts": table["prompt_id"].nunique(),
                 "tokens per answer": round(float(table["n_answer_tokens"].mean()), 1),
@@ -135,7 +139,7 @@ def answers(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
 def scores(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
     """The score of every model, strategies below each other and levels side by side."""
     cells = []
-    for strategy in [study.strategy(name) for name in study.strategies]:
+    for strategy in [*study.untuned.values(), *(study.strategy(name) for name in study.strategies)]:
         for seed in strategy.select.seeds:
             link = _link(found, "7_judge", strategy=strategy.name, seed=seed)
             scored = pd.read_parquet(out.scores(strategy.name, seed))
@@ -155,7 +159,7 @@ def _by_level(cells: Sequence[dict[str, Any]]) -> pd.DataFrame:
     rows = ["family", "strategy", "N", "seed"]
     wide = table.set_index([*rows, "level"])["value"].unstack("level")[order]  # noqa: PD010
     wide = wide.reindex(table.set_index(rows).index.unique()).fillna("").reset_index()
-    wide["N"] = [f"{size:,}" for size in wide["N"]]
+    wide["N"] = [f"{size:,}" if size else NONE for size in wide["N"]]
     return _without_dull(wide.rename_axis(columns=None))
 
 
@@ -167,7 +171,7 @@ def _with_seeds(study: Study, *, leveled: bool) -> list[tuple[Strategy, int]]:
 
 def _without_dull(table: pd.DataFrame) -> pd.DataFrame:
     """The table without family, size and seed where all rows share them, which says nothing."""
-    values = {name: set(table[name]) - {BASELINE} for name in ("family", "N", "seed") if name in table}
+    values = {name: set(table[name]) - {BASELINE, UNTUNED, NONE} for name in ("family", "N", "seed") if name in table}
     return table.drop(columns=[name for name, different in values.items() if len(different) < 2])
 
 

@@ -45,6 +45,8 @@ def measure(
       CR          compression ratio (gzip)                      more is more repetitive
       BL          mean self-BLEU                                more is more alike
       IE          entropy of the words or tokens, bits          more is more diverse
+      MTLD        tokens over which 72 % stay different         more is richer, at any length
+      HD-D        share of different ones among 42 tokens       more is richer, at any length
       Vendi       effective number of different texts           more is more diverse
       NovelSum    distance to the others, dense regions first   more is more diverse
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from macromicro.study.layout import find_root
 from macromicro.study.sections import HOW_TO_REACH
-from macromicro.study.settings import SECTIONS_OF, Dataset, Strategy, Study
+from macromicro.study.settings import SECTIONS_OF, UNTUNED, Dataset, Strategy, Study
 
 STAGES = (
     *("1_corpus", "0_base_model", "2_respond", "3_population", "3_annotate", "4_rival", "4_select", "5_finetune"),
@@ -56,7 +56,8 @@ def list_cells(study: Study) -> dict[str, Cell]:
     for strategy in study.all_strategies:
         for seed in strategy.select.seeds:
             made += list(_models(study, strategy, seed))
-    made += [_judge(study, study.strategy(name), seed) for name, seed in _judged(study)]
+    made.append(_untuned_answers(study))
+    made += [_judge(study, study.strategy(name), seed) for name, seed in (*_judged(study), *_judged_untuned(study))]
     made.append(_analyse(study))
     order = {stage: place for place, stage in enumerate(STAGES)}
     return {cell.id: cell for cell in sorted(made, key=lambda cell: order[cell.stage])}
@@ -111,8 +112,9 @@ def _respond(study: Study) -> Cell:
 
 
 def _population(study: Study) -> Cell:
-    out, max_tokens = study.out, study.finetune.max_tokens
-    settings = {**_section(study, "population"), "finetune": {"max_tokens": max_tokens}}
+    out, finetune = study.out, study.finetune
+    conversation = {"max_tokens": finetune.max_tokens, "template": finetune.template}
+    settings = {**_section(study, "population"), "finetune": conversation}
     return Cell("3_population", "", {}, settings, (out.responded, out.base_model), (out.population,))
 
 
@@ -176,7 +178,8 @@ def _models(study: Study, strategy: Strategy, seed: int) -> Iterator[Cell]:
 
 def _model(study: Study, dataset: Dataset) -> Cell:
     settings = _section(study, "finetune", "seed")
-    settings["finetune"].pop("models_per_job")
+    for without_effect in ("models_per_job", "save_every_minutes"):
+        settings["finetune"].pop(without_effect)
     out, place = study.out, (dataset.strategy, dataset.name)
     given = {"dataset": dataset.name, "seed": dataset.seed}
     inputs = (out.dataset(*place), out.base_model)
@@ -187,17 +190,34 @@ def _answers(study: Study, dataset: Dataset) -> Cell:
     out, place = study.out, (dataset.strategy, dataset.name)
     inputs = (out.model(*place), out.prompts, out.base_model)
     given = {"dataset": dataset.name}
-    return Cell("6_answer", "/".join(place), given, _section(study, "answer", "seed"), inputs, (out.answers(*place),))
+    asked = {"likelihood": study.judge.reads_likelihood, "template": study.finetune.template}
+    settings = {**_section(study, "answer", "seed"), **asked}
+    return Cell("6_answer", "/".join(place), given, settings, inputs, (out.answers(*place),))
+
+
+def _untuned_answers(study: Study) -> Cell:
+    """The answers of the base model, whose draws at a temperature go by the study's seed alone: once in a study."""
+    out = study.out
+    inputs, outputs = (out.base_model, out.prompts), (out.answers(UNTUNED, UNTUNED),)
+    settings = _section(study, "answer", "seed")
+    member = Cell("6_answer", f"{UNTUNED}/{UNTUNED}", {"dataset": UNTUNED}, settings, inputs, outputs)
+    given = {"strategy": UNTUNED, "seed": None, "batch": 1}
+    return Cell("6_answer", UNTUNED, given, settings, inputs, outputs, (member,))
 
 
 def _judged(study: Study) -> list[tuple[str, int]]:
     return [(name, seed) for name in study.strategies for seed in study.strategy(name).select.seeds]
 
 
+def _judged_untuned(study: Study) -> list[tuple[str, int]]:
+    return [(name, seed) for name, one in study.untuned.items() for seed in one.select.seeds]
+
+
 def _judge(study: Study, strategy: Strategy, seed: int) -> Cell:
     out = study.out
     against = Dataset(strategy.baseline, strategy.baseline_size, None, seed)
-    answers = [out.answers(strategy.name, dataset.name) for dataset in strategy.datasets(seed)]
+    owner = UNTUNED if strategy.is_untuned else strategy.name
+    answers = [out.answers(owner, dataset.name) for dataset in strategy.datasets(seed)]
     return Cell(
         "7_judge",
         f"{strategy.name}/s{seed}",
@@ -212,6 +232,9 @@ def _analyse(study: Study) -> Cell:
     out = study.out
     judged = (out.levels, out.metrics, out.verdicts, out.scores)
     files = [path(*cell) for cell in _judged(study) for path in judged]
+    files += [path(*cell) for cell in _judged_untuned(study) for path in (out.verdicts, out.scores)]
+    files += [out.levels(one.name, seed) for one in study.baselines.values() for seed in one.select.seeds]
+    files += [out.losses(one.name, dataset.name) for one in study.all_strategies for dataset in one.datasets()]
     strategies = [study.strategy(name) for name in study.strategies]
     files += [out.dataset(one.name, dataset.name) for one in strategies for dataset in one.datasets()]
     about = {"family", "part", "granularity", "method"}

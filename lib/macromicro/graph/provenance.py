@@ -23,6 +23,7 @@ from macromicro.graph.freshness import Digests, fingerprint, read_manifest, rela
 from macromicro.study import params
 from macromicro.study.dependencies import closest
 from macromicro.study.files import write_aside
+from macromicro.study.hub import pin_study
 from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
 
@@ -48,6 +49,7 @@ class Run:
     cell : what is computed.
     out : where to write; `study.out` in the graph.
     changes : settings that differ from those of the study.
+    revisions : the commit of each hub repository that the cell reads, also in the settings.
     """
 
     study: Study
@@ -55,6 +57,7 @@ class Run:
     out: Layout
     changes: Mapping[str, Any]
     digests: Digests
+    revisions: Mapping[str, str] = field(default_factory=dict)
     started: float = field(default_factory=time.time)
     marks: list[float] = field(default_factory=list)
 
@@ -64,14 +67,17 @@ class Run:
             return list(self.cell.members)
         return [one for one in self.cell.members if why_not_done(self.study, one, self.digests, member=True)]
 
-    def finish_member(self, member: Cell, *, seconds: float | None = None) -> None:
+    def finish_member(
+        self, member: Cell, *, seconds: float | None = None, used: Mapping[str, Any] | None = None
+    ) -> None:
         """Write the manifest of one member, so that it is not computed again.
 
-        Parameters: seconds it took; None takes the time since the run began or the last member was finished.
+        Parameters: seconds it took; None takes the time since the run began or the last member was finished. used, what
+        its models were really asked for, as values that JSON can hold.
         """
         self.marks.append(time.time())
         since = self.marks[-2] if len(self.marks) > 1 else self.started
-        self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds)
+        self._write_manifest(member, self.marks[-1] - since if seconds is None else seconds, used=used)
 
     def finish(self) -> "pd.DataFrame":
         """Write the manifest and return its main facts, one row per fact; by hand, what differs from the study as well.
@@ -96,7 +102,7 @@ class Run:
             facts |= compare_outputs(self.study.out.root, self.out.root, names)
         return pd.DataFrame({"this run": facts})
 
-    def _write_manifest(self, cell: Cell, seconds: float) -> dict[str, Any]:
+    def _write_manifest(self, cell: Cell, seconds: float, *, used: Mapping[str, Any] | None = None) -> dict[str, Any]:
         root, here = self.study.out.root, self.out.root
         outputs = {relative(path, root): self.digests(here / relative(path, root)) for path in cell.outputs}
         if absent := [name for name, found in outputs.items() if not found]:
@@ -109,6 +115,8 @@ class Run:
             "changes": dict(self.changes),
             "params": portable(self.study).model_dump(mode="json"),
             "seed": self.study.seed,
+            "revisions": dict(self.revisions),
+            "used": dict(used or {}),
             "packages": package_versions(),
             "python": platform.python_version(),
             "commit": git_commit(),
@@ -126,7 +134,9 @@ def start(stage: str, *, preset: str | Path, changes: Mapping[str, Any] | None =
 
     Parameters: stage, the notebook's name; changes, settings by dotted name (`{"tokens.low": 20}`), for a run by hand;
     parameters, which cell of the stage.
-    Raises ValueError if there is no such cell or setting, or an input is not what its maker says it made.
+    Of a hub repository that it reads the study has one commit (`study.hub`).
+    Raises ValueError if there is no such cell or setting, an input is not what its maker says it made, or a commit
+    cannot be found out.
     """
     study = params.load(preset, changes=changes)
     cells = list_cells(study)
@@ -144,7 +154,8 @@ def start(stage: str, *, preset: str | Path, changes: Mapping[str, Any] | None =
     out = study.out
     if not os.environ.get(IN_GRAPH):
         out = study.out.attempt(os.environ.get("MACROMICRO_TRY") or try_name(cell, changes or {}))
-    return Run(study, cell, out, dict(changes or {}), digests)
+    pinned, revisions = pin_study(study, cell.settings, strategy=cell.parameters.get("strategy"))
+    return Run(pinned, cell, out, dict(changes or {}), digests, revisions)
 
 
 def try_name(cell: Cell, changes: Mapping[str, Any]) -> str:

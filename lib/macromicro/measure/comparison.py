@@ -37,7 +37,7 @@ def compare_datasets(
 ) -> pd.DataFrame:
     """All metrics of datasets given as rows of `samples`: part, metric and a column per dataset.
 
-    The seven of `metrics.measure`, Vendi (`vendi_score`) and NovelSum (`novelsum`); NovelSum is missing where a dataset
+    Those of `metrics.measure`, Vendi (`vendi_score`) and NovelSum (`novelsum`); NovelSum is missing where a dataset
     is above `MAX_NOVELSUM` samples or the reference too small for it.
     Parameters: reference, the rows among which NovelSum measures density (None: all); vendi_order, of the Vendi score;
     interval_of, datasets for which columns NAME_low and NAME_high hold 95 % intervals (`bootstrap_intervals`, the

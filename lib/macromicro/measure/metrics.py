@@ -1,4 +1,4 @@
-"""The seven dataset metrics of the paper, exact, for the instructions or the responses of a dataset.
+"""The seven dataset metrics of the paper, exact, and two that length leaves alone, for one side of a dataset.
 
 All but CR (bytes) and ED (embeddings) count in whatever unit the texts were tokenized: tokens of the base model or
 words. n-grams never cross from one text into the next.
@@ -13,18 +13,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from macromicro.measure.lexical import LEXICAL_METRICS, measure_lexical
 from macromicro.measure.selfbleu import Ngrams, self_bleu
 
 if TYPE_CHECKING:
     from macromicro.annotate.tokens import TokenizedTexts
 
-METRICS = ("1-NR", "2-NR", "ED", "SL", "CR", "BL", "IE")
+METRICS = ("1-NR", "2-NR", "ED", "SL", "CR", "BL", "IE", *LEXICAL_METRICS)
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
 def measure(texts: Sequence[str], tokens: "TokenizedTexts", embeddings: ArrayLike) -> dict[str, float]:
-    """The seven metrics of one side of a dataset, keyed by `METRICS`.
+    """The nine metrics of one side of a dataset, keyed by `METRICS`.
 
     Parameters: texts, shape (n_texts,); tokens, the same texts tokenized; embeddings, shape (n_texts, dim).
     Raises ValueError if the three disagree on the number of texts, or if there are fewer than two.
@@ -35,6 +36,7 @@ def measure(texts: Sequence[str], tokens: "TokenizedTexts", embeddings: ArrayLik
     - CR: bytes over gzipped bytes (`compression_ratio`); higher is more redundant.
     - BL: mean self-BLEU, between 0 and 1 (`macromicro.measure.selfbleu`); higher is more alike.
     - IE: entropy of the token distribution in bits (`token_entropy`).
+    - MTLD, HD-D: how rich the vocabulary is over stretches of equal length (`macromicro.measure.lexical`).
     """
     embeddings = np.asarray(embeddings)
     n_texts = len(tokens.offsets) - 1
@@ -53,6 +55,7 @@ def measure(texts: Sequence[str], tokens: "TokenizedTexts", embeddings: ArrayLik
         "CR": compression_ratio(texts),
         "BL": float(self_bleu(tokens).mean()),
         "IE": token_entropy(tokens),
+        **measure_lexical(tokens),
     }
 
 

@@ -1,7 +1,7 @@
-"""What models answer, and how likely they find the reference responses.
+"""What models answer to prompts, and how that is asked.
 
-Neither depends on which prompts share a batch, as far as floating point allows: padding is masked, and sampled answers
-draw their noise from a generator per prompt.
+An answer does not depend on which prompts share a batch, as far as floating point allows: padding is masked, and
+sampled answers draw their noise from a generator per prompt.
 """
 
 import hashlib
@@ -13,14 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from tqdm import tqdm
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
 from macromicro.models.basemodel import context_length, load_tokenizer
 from macromicro.models.chat import (
-    IGNORED,
     SAMPLE_COLUMNS,
     decode_answers,
     encode_prompts,
@@ -29,19 +27,21 @@ from macromicro.models.chat import (
     sort_samples,
 )
 from macromicro.models.finetune import load_models
-from macromicro.study.compute import reproducible
-from macromicro.study.sections import AnswerParams
+from macromicro.models.padding import fill_batches, pad_rows
+from macromicro.models.reference_likelihood import reference_log_likelihood
+from macromicro.study.compute import compute_dtype, reproducible
+from macromicro.study.sections import AnswerParams, Template
 
-Batch = list[int]
 
-
-def fitting_prompts(prompts: pd.DataFrame, *, base: str | Path, max_new_tokens: int) -> pd.DataFrame:
+def fitting_prompts(
+    prompts: pd.DataFrame, *, base: str | Path, max_new_tokens: int, template: Template = "alpaca"
+) -> pd.DataFrame:
     """The prompts that fit the context of the base model, both with their reference and with an answer.
 
     Beyond its context a model was never trained, and its likelihoods say nothing.
     Raises ValueError if no prompt fits.
     """
-    encoded = encode_samples(prompts, load_tokenizer(base))
+    encoded = encode_samples(prompts, load_tokenizer(base, template=template))
     room = context_length(base)
     fits = (encoded.lengths <= room) & (encoded.prompt_lengths + max_new_tokens <= room)
     if not fits.any():
@@ -50,22 +50,44 @@ def fitting_prompts(prompts: pd.DataFrame, *, base: str | Path, max_new_tokens: 
 
 
 def answer_models(
-    models: Mapping[str, Path], prompts: pd.DataFrame, *, base: str | Path, seed: int, settings: AnswerParams
+    models: Mapping[str, Path],
+    prompts: pd.DataFrame,
+    *,
+    base: str | Path,
+    seed: int,
+    settings: AnswerParams,
+    template: Template = "alpaca",
+    likelihood: bool = True,
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The answers of several models to the same prompts, one model after the other, each as soon as it is done.
 
+    The memory that it takes is that of the weights, loaded in the type of `bf16`, and of keys and values, which are
+    2 x layers x key heads x their size x bytes of a number for each token of a batch. For Llama-2-7B in bfloat16 that
+    is 12.6 GiB and 2 x 32 x 32 x 128 x 2 bytes = 0.5 MiB a token, so that `batch_tokens` of 65,536 (16 prompts of 3,000
+    tokens with 1,024 new ones each) takes 32 GiB. Of a prompt only the last token is scored over the vocabulary.
+
     Parameters: models, the folder of each by name of its dataset; base, the model that they were fine-tuned from, which
-    LoRA adapters share; prompts, columns id, instruction, response.
-    Yields: the name, and a row per prompt, sorted by its id: dataset, prompt_id, answer, n_answer_tokens,
-    log_likelihood (of the reference, nats), n_bytes.
+    adapters share, unquantised also after `qlora`; prompts, columns id, instruction, response; template as in
+    `load_tokenizer`; likelihood, whether a judge asks for that of the references.
+    Yields: the name, and a row per prompt, sorted by its id: dataset, prompt_id, answer, n_answer_tokens and, with
+    likelihood, log_likelihood (of the reference, nats), n_bytes.
     """
-    tokenizer = load_tokenizer(base)
-    loaded = load_models(models.values(), base)
+    tokenizer = load_tokenizer(base, template=template)
+    loaded = load_models(models.values(), base, dtype=compute_dtype(settings.bf16))
     for name, model in zip(tqdm(models, desc="models", unit="model"), loaded, strict=True):
-        answers = answer_prompts(model, tokenizer, prompts, seed=seed, settings=settings)
-        likelihoods = reference_log_likelihood(model, tokenizer, prompts, batch_size=settings.batch_size)
-        table = answers.merge(likelihoods, on="prompt_id", validate="one_to_one")
+        table = answer_prompts(model, tokenizer, prompts, seed=seed, settings=settings)
+        if likelihood:
+            found = reference_log_likelihood(model, tokenizer, prompts, batch_tokens=settings.batch_tokens)
+            table = table.merge(found, on="prompt_id", validate="one_to_one")
         yield name, table.assign(dataset=name)[["dataset", *table.columns]]
+
+
+def how_answered(base: str | Path, settings: AnswerParams, template: Template = "alpaca") -> dict[str, Any]:
+    """All that decides how models answer, for a manifest: what generation is asked for, and the type of the weights."""
+    asked = _generation(load_tokenizer(base, template=template), settings).to_diff_dict()
+    asked.pop("transformers_version", None)
+    dtype = str(compute_dtype(settings.bf16)).removeprefix("torch.")
+    return {**asked, "temperature": settings.temperature, "top_p": settings.top_p, "dtype": dtype}
 
 
 def answer_prompts(
@@ -80,55 +102,23 @@ def answer_prompts(
     Parameters: prompts, columns id and instruction.
     """
     prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
-    tokens, ends = encode_prompts(prompts, tokenizer), end_tokens(tokenizer)
-    wanted = GenerationConfig(
-        max_new_tokens=settings.max_new_tokens,
-        do_sample=False,
-        eos_token_id=ends,
-        pad_token_id=tokenizer.pad_token_id,
-    )
+    tokens, wanted = encode_prompts(prompts, tokenizer), _generation(tokenizer, settings)
+    batches = fill_batches(tokens, settings.batch_tokens, n_new=settings.max_new_tokens)
     answers: dict[int, list[int]] = {}
     with reproducible(seed), torch.inference_mode(), _without_habits(model):
-        for rows in tqdm(_batches(tokens, settings.batch_size), desc="answer", unit="batch", leave=False):
+        for rows in tqdm(batches, desc="answer", unit="batch", leave=False):
             names = [str(prompts["id"].iloc[row]) for row in rows]
             sampler = _sampler(names, seed, settings)
             new = _continue(model, [tokens[row] for row in rows], sampler, wanted)
             answers.update(zip(rows, new, strict=True))
-    ended = [_until(answers[row], ends) for row in range(len(tokens))]
+    ended = [_until(answers[row], wanted.eos_token_id) for row in range(len(tokens))]
     return pd.DataFrame(
         {
             "prompt_id": prompts["id"],
-            "answer": decode_answers(ended, tokenizer, ends=ends),
+            "answer": decode_answers(ended, tokenizer, ends=wanted.eos_token_id),
             "n_answer_tokens": [len(answer) for answer in ended],
         }
     )
-
-
-def reference_log_likelihood(model: Any, tokenizer: Any, prompts: pd.DataFrame, *, batch_size: int) -> pd.DataFrame:
-    """How likely the model finds each reference response: prompt_id, log_likelihood, n_bytes, sorted by id.
-
-    log_likelihood is the sum of log p over the response tokens, end token included, in nats; n_bytes the length of the
-    response in UTF-8. Their ratio compares models whatever their tokenizers.
-    Parameters: prompts, columns id, instruction, response.
-    Raises ValueError if a response is empty or a likelihood is not a number.
-    """
-    prompts = sort_samples(prompts, SAMPLE_COLUMNS)
-    encoded = encode_samples(prompts, tokenizer)
-    n_bytes = prompts["response"].map(lambda text: len(text.encode())).to_numpy(dtype=np.int64)
-    if (n_bytes == 0).any():
-        raise ValueError(f"a reference must not be empty, but that of prompt {prompts['id'][n_bytes == 0].iloc[0]} is")
-    labels = encoded.labels
-    sums = np.empty(len(prompts), dtype=np.float64)
-    with reproducible(0), torch.inference_mode():
-        for rows in tqdm(_batches(encoded.tokens, batch_size), desc="likelihood", unit="batch", leave=False):
-            tokens, mask = _pad([encoded.tokens[row] for row in rows], tokenizer.pad_token_id, left=False)
-            targets, _ = _pad([labels[row] for row in rows], IGNORED, left=False)
-            logits = model(input_ids=tokens.to(model.device), attention_mask=mask.to(model.device)).logits
-            sums[rows] = _response_log_likelihood(logits, targets.to(model.device))
-    if not np.isfinite(sums).all():
-        wrong = prompts["id"][~np.isfinite(sums)].iloc[0]
-        raise ValueError(f"the likelihood of every reference must be a number, but that of prompt {wrong} is not")
-    return pd.DataFrame({"prompt_id": prompts["id"], "log_likelihood": sums, "n_bytes": n_bytes})
 
 
 def answers_side_by_side(answers: pd.DataFrame, prompts: pd.DataFrame, *, n_prompts: int, width: int) -> pd.DataFrame:
@@ -148,15 +138,24 @@ def answers_side_by_side(answers: pd.DataFrame, prompts: pd.DataFrame, *, n_prom
     return table.map(lambda text: text if len(text) <= width else text[: width - 1] + "…")
 
 
-def likelihood_summary(answers: pd.DataFrame) -> pd.DataFrame:
-    """Per model: likelihood of all references together (nats per byte) and mean length of an answer (tokens)."""
+def summarise_answers(answers: pd.DataFrame) -> pd.DataFrame:
+    """Per model: likelihood of all references together (nats per byte), if it is there; tokens per answer (mean)."""
     groups = answers.groupby("dataset")
-    sums = groups[["log_likelihood", "n_bytes"]].sum()
-    table = {
-        "nats per byte": sums["log_likelihood"] / sums["n_bytes"],
-        "tokens per answer": groups["n_answer_tokens"].mean(),
-    }
-    return pd.DataFrame(table)
+    table = pd.DataFrame({"tokens per answer": groups["n_answer_tokens"].mean()})
+    if "log_likelihood" in answers:
+        sums = groups[["log_likelihood", "n_bytes"]].sum()
+        table.insert(0, "nats per byte", sums["log_likelihood"] / sums["n_bytes"])
+    return table
+
+
+def _generation(tokenizer: Any, settings: AnswerParams) -> GenerationConfig:
+    """What transformers is asked for; drawing tokens is left to `_sampler`."""
+    return GenerationConfig(
+        max_new_tokens=settings.max_new_tokens,
+        do_sample=False,
+        eos_token_id=end_tokens(tokenizer),
+        pad_token_id=tokenizer.pad_token_id,
+    )
 
 
 @contextmanager
@@ -173,7 +172,7 @@ def _continue(
     model: Any, prompts: list[list[int]], sampler: LogitsProcessorList, wanted: GenerationConfig
 ) -> list[list[int]]:
     """New tokens after each prompt: of those that `sampler` leaves, always the one with the largest score."""
-    padded, mask = _pad(prompts, wanted.pad_token_id, left=True)
+    padded, mask = pad_rows(prompts, wanted.pad_token_id, left=True)
     whole = model.generate(
         input_ids=padded.to(model.device),
         attention_mask=mask.to(model.device),
@@ -205,30 +204,6 @@ class _GumbelNoise(LogitsProcessor):
         """Scores (n_prompts, n_tokens) plus noise."""
         noise = np.stack([rng.gumbel(size=scores.shape[1]) for rng in self._rngs])
         return scores + torch.from_numpy(noise).to(scores)
-
-
-def _response_log_likelihood(logits: torch.Tensor, labels: torch.Tensor) -> NDArray[np.float64]:
-    """Sum of log p of the labelled tokens of each row (nats), from logits of shape (n_rows, n_tokens, n_vocabulary)."""
-    rows, places = torch.nonzero(labels[:, 1:] != IGNORED, as_tuple=True)
-    losses = torch.nn.functional.cross_entropy(
-        logits[rows, places].float(), labels[rows, places + 1], reduction="none"
-    ).double()
-    return -torch.zeros(len(labels), dtype=torch.float64, device=labels.device).index_add(0, rows, losses).cpu().numpy()
-
-
-def _batches(tokens: list[list[int]], batch_size: int) -> list[Batch]:
-    """Row numbers in batches of similar length, longest first (so that too little memory shows at once)."""
-    order = sorted(range(len(tokens)), key=lambda row: (-len(tokens[row]), row))
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-
-
-def _pad(tokens: list[list[int]], filler: int, *, left: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows of equal length, and the mask that is 1 where a row had a token; both of shape (n_rows, longest)."""
-    side = "left" if left else "right"
-    rows = [torch.tensor(row) for row in tokens]
-    pad = torch.nn.utils.rnn.pad_sequence
-    ones = [torch.ones_like(row) for row in rows]
-    return pad(rows, True, filler, padding_side=side), pad(ones, True, 0, padding_side=side)
 
 
 def _until(tokens: list[int], ends: list[int]) -> list[int]:

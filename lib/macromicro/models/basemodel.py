@@ -6,20 +6,25 @@ treats it like any other.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from macromicro.models.chat import (
-    DEFAULT_CHAT_TEMPLATE,
     SAMPLE_COLUMNS,
+    TEMPLATES,
     TINY_CHAT_TEMPLATE,
     EncodedSamples,
     encode_samples,
     sort_samples,
 )
 from macromicro.study.files import write_aside
+from macromicro.study.hub import resolve_commit
+from macromicro.study.sections import Template
+
+if TYPE_CHECKING:
+    import torch
 
 REFERENCE = "reference.json"
 SPECIAL_TOKENS = ("<|pad|>", "<|end|>", "<|user|>", "<|assistant|>")
@@ -97,21 +102,24 @@ def train_tokenizer(texts: list[str], *, vocab_size: int) -> Any:
 def refer_to_base_model(path: Path, *, source: str, revision: str | None = None) -> None:
     """Load and check the model `source`, and write at `path` a checkpoint folder that only refers to it.
 
-    Parameters: source, a hub id or a local folder; revision, a commit or tag of the hub repository.
-    Raises OSError if it cannot be loaded, ValueError if tokenizer and model do not fit.
+    Parameters: source, a hub id or a local folder; revision, a commit, branch or tag of the hub repository, None for
+    the newest commit. The commit that this is now is written down, and what follows the reference loads no other.
+    Raises OSError if it cannot be loaded, ValueError if there is no such commit, or tokenizer and model do not fit.
     """
-    load_base_model(source, revision=revision)
     local = Path(source)
+    if not local.is_dir():
+        revision = resolve_commit(source, kind="model", revision=revision)
+    load_base_model(source, revision=revision)
     reference = {"source": str(local.resolve()) if local.is_dir() else source, "revision": revision}
     with write_aside(path) as folder:
         folder.mkdir()
         (folder / REFERENCE).write_text(json.dumps(reference, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> Any:
+def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None, template: Template = "alpaca") -> Any:
     """The fast tokenizer of a checkpoint, with chat template and padding token.
 
-    A tokenizer without template gets `DEFAULT_CHAT_TEMPLATE`; one without padding token pads with its end token.
+    A tokenizer without chat template gets that of `chat.TEMPLATES`; one without padding token pads with its end token.
     Raises ValueError if it is not a fast tokenizer or has no end token.
     """
     from transformers import AutoTokenizer
@@ -125,7 +133,7 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None) -> An
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.chat_template is None:
-        tokenizer.chat_template = DEFAULT_CHAT_TEMPLATE
+        tokenizer.chat_template = TEMPLATES[template]
     return tokenizer
 
 
@@ -138,9 +146,18 @@ def load_base_model(path_or_id: str | Path, *, revision: str | None = None) -> t
     return load_weights(path_or_id, tokenizer, revision=revision), tokenizer
 
 
-def load_weights(path_or_id: str | Path, tokenizer: Any, *, revision: str | None = None) -> Any:
-    """Model (float32, on the device that is there, in evaluation mode) of a checkpoint that `tokenizer` belongs to.
+def load_weights(
+    path_or_id: str | Path,
+    tokenizer: Any,
+    *,
+    revision: str | None = None,
+    dtype: "torch.dtype | None" = None,
+    quantization: Any = None,
+) -> Any:
+    """Model (on the device that is there, in evaluation mode) of a checkpoint that `tokenizer` belongs to.
 
+    Parameters: dtype, of the weights, None for float32; each is read from the file into this type, and no other copy of
+    the model is made. quantization, a `BitsAndBytesConfig`, or None for weights as they are.
     Raises ValueError if the tokenizer knows more tokens than the model.
     """
     import torch
@@ -151,12 +168,18 @@ def load_weights(path_or_id: str | Path, tokenizer: Any, *, revision: str | None
     source, revision = _follow(path_or_id, revision)
     model: Any
     with quiet():
-        model = AutoModelForCausalLM.from_pretrained(source, revision=revision, dtype=torch.float32)
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            revision=revision,
+            dtype=dtype or torch.float32,
+            quantization_config=quantization,
+            device_map={"": device()} if quantization else None,
+        )
     model.name_or_path = model.config.name_or_path = Path(source).name if Path(source).is_dir() else source
     n_rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > n_rows:
         raise ValueError(f"the tokenizer of {source} has {len(tokenizer)} tokens, but its model only {n_rows}")
-    return model.to(device()).eval()
+    return (model if quantization else model.to(device())).eval()
 
 
 def context_length(path_or_id: str | Path, *, revision: str | None = None) -> int:

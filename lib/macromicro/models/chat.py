@@ -41,6 +41,18 @@ DEFAULT_CHAT_TEMPLATE = (
 )
 """Template given to a base model that has none, such as Llama-2-7B (our choice: the Alpaca headings)."""
 
+TURNS_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}"
+    "{% if message.role == 'user' %}<|user|>\n{{ message.content }}\n"
+    "{% elif message.role == 'assistant' %}<|assistant|>\n{{ message.content }}{{ eos_token }}"
+    "{% else %}{{ raise_exception('roles are user and assistant, not ' + message.role) }}{% endif %}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+)
+"""The other template for a base model that has none: turns as Tulu fine-tuned Llama-2 on them."""
+
+TEMPLATES = {"alpaca": DEFAULT_CHAT_TEMPLATE, "chat": TURNS_TEMPLATE}
+"""By the name that `finetune.template` has for them."""
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedSamples:

@@ -25,13 +25,13 @@ from tqdm import tqdm
 from macromicro.models.basemodel import load_tokenizer, load_weights
 from macromicro.models.chat import EncodedSamples, encode_samples
 from macromicro.models.optimise import rate_shares, update
+from macromicro.models.progress import Progress, training_key
+from macromicro.models.trainable import check_method, load_trainable
 from macromicro.study.compute import quiet, reproducible, use_bf16
 from macromicro.study.files import write_aside
 from macromicro.study.sections import FinetuneParams
 
 ADAPTER = "adapter_config.json"
-LARGE_MODEL = 1_000_000_000
-"""Parameters from which on activations are computed twice rather than kept, which saves memory and costs a third."""
 
 IntArray = NDArray[np.int64]
 
@@ -54,11 +54,13 @@ class Trained:
     path : its folder.
     losses : a row per step: step, tokens (seen so far, prompts included), loss (nats per response token).
     seconds : wall time of the steps alone, without reading, loading and saving.
+    resumed_at : the step after which it went on, having been killed; 0 if it began at the beginning.
     """
 
     path: Path
     losses: pd.DataFrame
     seconds: float
+    resumed_at: int = 0
 
 
 def train(dataset: pd.DataFrame, *, base: str | Path, path: Path, seed: int, **section: Any) -> Trained:
@@ -72,17 +74,20 @@ def train_models(jobs: Iterable[Job], *, base: str | Path, settings: FinetunePar
 
     A step takes `batch_size` times `gradient_accumulation` samples, `batch_size` of them in one pass through the model;
     the order of a dataset does not matter. Nothing is cut: what a dataset covers, its model has seen. The learning rate
-    warms up over `warmup_share` of the steps and falls to zero as a cosine. AdamW, weights in float32.
-    A model that is stopped half-way leaves nothing at its path.
-    Raises ValueError if a sample has more than `max_tokens` tokens, or if a loss is not a number.
+    warms up over `warmup_share` of the steps and falls to zero as a cosine. AdamW, trained weights in float32
+    (`trainable` says why). A model that is stopped half-way leaves nothing at its path, and beside it, if it trained
+    for `save_every_minutes`, a hidden file from which it goes on (`progress`).
+    Raises ValueError if a sample has more than `max_tokens` tokens, if a loss or gradient is not a number, or if the
+    method needs a package that is not there.
     """
-    tokenizer = load_tokenizer(base)
+    check_method(settings)
+    tokenizer = load_tokenizer(base, template=settings.template)
     for job in jobs:
         yield _train(job, base, tokenizer, settings)
 
 
-def load_models(paths: Iterable[Path], base: str | Path) -> Iterator[Any]:
-    """The fine-tuned model of each path, in evaluation mode, one after the other.
+def load_models(paths: Iterable[Path], base: str | Path, *, dtype: torch.dtype = torch.float32) -> Iterator[Any]:
+    """The fine-tuned model of each path, in evaluation mode, one after the other, weights loaded in `dtype`.
 
     LoRA adapters take turns on one copy of the base model: use a model before the next one is asked for.
     """
@@ -90,11 +95,11 @@ def load_models(paths: Iterable[Path], base: str | Path) -> Iterator[Any]:
     shared = None
     for path in paths:
         if not (path / ADAPTER).is_file():
-            yield load_weights(path, tokenizer)
+            yield load_weights(path, tokenizer, dtype=dtype)
             continue
         from peft import PeftModel
 
-        shared = shared or load_weights(base, tokenizer)
+        shared = shared or load_weights(base, tokenizer, dtype=dtype)
         adapted: Any = PeftModel.from_pretrained(shared, path).eval()
         yield adapted
         shared = adapted.unload()
@@ -128,13 +133,17 @@ def _train(job: Job, base: str | Path, tokenizer: Any, settings: FinetuneParams)
     """Train and save the model of one dataset."""
     encoded = _encode(job.dataset, tokenizer, settings.max_tokens)
     steps = _steps(len(encoded.ids), settings, np.random.default_rng(job.seed))
+    facts = settings.model_dump(mode="json", exclude={"save_every_minutes", "models_per_job"}) | {"seed": job.seed}
+    key = training_key(encoded, base, facts)
+    progress = Progress(job.path, key, every_minutes=settings.save_every_minutes)
     with reproducible(job.seed):
-        model = _trainable(load_weights(base, tokenizer), settings)
+        model = load_trainable(base, tokenizer, settings)
         began = time.perf_counter()
-        losses = _descend(model, encoded, steps, settings, name=job.path.name)
+        losses, resumed_at = _descend(model, encoded, steps, settings, name=job.path.name, progress=progress)
         seconds = time.perf_counter() - began
     _save(model, tokenizer, losses, job.path)
-    return Trained(job.path, losses, seconds)
+    progress.remove()
+    return Trained(job.path, losses, seconds, resumed_at)
 
 
 def _encode(dataset: pd.DataFrame, tokenizer: Any, max_tokens: int) -> EncodedSamples:
@@ -155,43 +164,46 @@ def _steps(n_samples: int, settings: FinetuneParams, rng: Generator) -> list[Int
     return [rows for _ in range(settings.n_epochs) for rows in np.array_split(rng.permutation(n_samples), n_steps)]
 
 
-def _trainable(model: Any, settings: FinetuneParams) -> Any:
-    """The model ready for training: all of it, or with a LoRA adapter on every linear layer but the output layer."""
-    if settings.method == "lora":
-        from peft import LoraConfig, get_peft_model
-
-        rank, alpha = settings.lora_rank, settings.lora_alpha
-        adapter = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
-        model = get_peft_model(model, adapter)
-    if model.num_parameters() >= LARGE_MODEL:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    return model.train()
-
-
 def _descend(
-    model: Any, encoded: EncodedSamples, steps: list[IntArray], settings: FinetuneParams, *, name: str
-) -> pd.DataFrame:
-    """Train `model` in place; the loss table."""
+    model: Any,
+    encoded: EncodedSamples,
+    steps: list[IntArray],
+    settings: FinetuneParams,
+    *,
+    name: str,
+    progress: Progress,
+) -> tuple[pd.DataFrame, int]:
+    """Train `model` in place; the loss table, and the step at which it went on (0 from the start)."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, weight_decay=0.0, fused=True)
     rates = settings.learning_rate * rate_shares(len(steps), warmup_share=settings.warmup_share, final_share=0.0)
     bf16 = use_bf16(settings.bf16)
-    n_seen, table = 0, []
-    for step, rows in enumerate(tqdm(steps, desc=name, unit="step", leave=False), start=1):
-        loss = _add_gradient(model, encoded, rows, batch_size=settings.batch_size, bf16=bf16)
-        if not math.isfinite(loss):
-            raise ValueError(f"the loss must be a number, but at step {step} of {name} it is {loss}")
-        update({optimizer: rates[step - 1]})
+    table = progress.resume(model, optimizer)
+    resumed_at = len(table)
+    n_seen = table[-1][1] if table else 0
+    bar = tqdm(range(resumed_at, len(steps)), desc=name, unit="step", leave=False)
+    for step in bar:
+        rows = steps[step]
+        losses = _add_gradient(model, encoded, rows, batch_size=settings.batch_size, bf16=bf16)
+        place = f"at step {step + 1} of {name}"
+        _check_losses(losses, [encoded.ids[row] for row in rows], settings.batch_size, place)
+        norm = update({optimizer: rates[step]})
+        if not math.isfinite(norm):
+            raise ValueError(f"the gradient must be a number, but {place} its norm is {norm}: lower learning_rate")
         n_seen += int(encoded.lengths[rows].sum())
-        table.append((step, n_seen, loss))
-    return pd.DataFrame(table, columns=["step", "tokens", "loss"])
+        table.append((step + 1, n_seen, math.fsum(losses)))
+        progress.save_if_due(table, model, optimizer)
+    return pd.DataFrame(table, columns=["step", "tokens", "loss"]), resumed_at
 
 
-def _add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_size: int, bf16: bool) -> float:
-    """Add the gradient of the mean loss over the response tokens of the samples to `model`; that loss (nats)."""
+def _add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_size: int, bf16: bool) -> list[float]:
+    """Add the gradient of the mean loss over the response tokens of the samples to `model`.
+
+    Returns what each pass adds to that loss (nats).
+    """
     passes = [lay_end_to_end(encoded, rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
     n_counted = sum(len(places) for _, _, places in passes)
-    total = torch.zeros((), device=model.device)
+    found = []
     for tokens, positions, places in passes:
         inputs = {"input_ids": tokens, "position_ids": positions, "logits_to_keep": places - 1}
         inputs = {key: value.to(model.device) for key, value in inputs.items()}
@@ -200,8 +212,16 @@ def _add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_
         targets = tokens[0, places].to(model.device)
         loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / n_counted
         loss.backward()
-        total += loss.detach()
-    return total.item()
+        found.append(loss.detach())
+    return [float(loss) for loss in torch.stack(found)]
+
+
+def _check_losses(losses: list[float], ids: list[str], batch_size: int, place: str) -> None:
+    """Raise ValueError that names the samples of the first pass whose loss is not a number."""
+    for start, loss in zip(range(0, len(ids), batch_size), losses, strict=True):
+        if not math.isfinite(loss):
+            samples = ", ".join(ids[start : start + batch_size])
+            raise ValueError(f"the loss must be a number, but {place} it is {loss}, on samples {samples}")
 
 
 def _save(model: Any, tokenizer: Any, losses: pd.DataFrame, path: Path) -> None:

@@ -22,15 +22,16 @@ def rate_shares(n_steps: int, *, warmup_share: float, final_share: float) -> NDA
     return np.minimum((steps + 1) / n_warmup, 1) * cosine
 
 
-def update(rates: Mapping[torch.optim.Optimizer, float]) -> None:
+def update(rates: Mapping[torch.optim.Optimizer, float]) -> float:
     """Let every optimiser move its weights at its learning rate, and forget their gradients.
 
-    The gradient of all of them together is first cut to a norm of `MAX_GRADIENT_NORM`.
+    The gradient of all of them together is first cut to a norm of `MAX_GRADIENT_NORM`. Returns the norm that it had.
     """
     weights = [weight for optimizer in rates for group in optimizer.param_groups for weight in group["params"]]
-    torch.nn.utils.clip_grad_norm_(weights, MAX_GRADIENT_NORM)
+    norm = torch.nn.utils.clip_grad_norm_(weights, MAX_GRADIENT_NORM)
     for optimizer, rate in rates.items():
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.step()
         optimizer.zero_grad()
+    return float(norm)

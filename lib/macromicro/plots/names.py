@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from macromicro.study.settings import UNTUNED
+
 
 def name_models(scores: pd.DataFrame) -> list[str]:
     """What tells the models of a table apart, in words: its level, and size and seed where these differ too.
@@ -10,13 +12,16 @@ def name_models(scores: pd.DataFrame) -> list[str]:
     ['0 %', '83 %']
     >>> name_models(pd.DataFrame({"size": [500], "level": [None], "seed": 0}))
     ['N = 500']
+    >>> name_models(pd.DataFrame({"size": [0], "level": [None], "seed": 0}))
+    ['untuned']
     """
     several = {key: len(set(scores[key])) > 1 for key in ("size", "seed")}
     names = []
     for row in scores.to_dict("records"):
         leveled = not pd.isna(row["level"])
         words = [f"{row['level']:.0f} %"] if leveled else []
-        words += [f"N = {row['size']:,}"] if several["size"] or not leveled else []
+        size = f"N = {row['size']:,}" if row["size"] else UNTUNED
+        words += [size] if several["size"] or not leveled else []
         names.append(", ".join(words + ([f"seed {row['seed']}"] if several["seed"] else [])))
     return names
 

@@ -19,13 +19,15 @@ from macromicro.plots.panels import WIDTH, frame, open_empty, open_panels, pick,
 from macromicro.plots.series import Style, list_strategies, style_strategies
 
 NO_LEVELS = "No strategy of this study has diversity levels."
+AGAINST = ["baseline", "baseline_size"]
 
 
 def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseline: float = 50.0) -> Figure:
     """Figure 3: score against diversity level, a panel per family, part and size; models without a level are left out.
 
-    Parameters: points, strategy, family, part, granularity, size, level, score and, where there are intervals, low and
-    high; lines, as `stats.fit_lines` gives them, drawn dashed with a band of one sd; baseline, the score drawn as a
+    Parameters: points, strategy, family, part, granularity, size, level, score, where there are intervals, low and
+    high, and where it was scored, untuned (mean over seeds, drawn dash-dotted, or in words where it lies far from all
+    models); lines, as `stats.fit_lines` gives them, drawn dashed with a band of one sd; baseline, the score drawn as a
     dotted line. Where no model has a level, the figure says so.
     """
     points = points[points["level"].notna()]
@@ -37,8 +39,35 @@ def plot_scores(points: pd.DataFrame, lines: pd.DataFrame, *, title: str, baseli
             _draw_line(axes, pick(lines, strategy, *place), style.colour)
             _draw_points(axes, pick(points, strategy, *place), style)
         axes.axhline(baseline, color="0.35", linestyle=":", label=f"baseline ({baseline:g})")
+        family, part, size = place
+        here = (points["family"] == family) & (points["part"] == part) & (points["size"] == size)
+        _mark_untuned(axes, points[here], among=points)
     frame(panels.figure, panels.grid, x_label="diversity level (%)", y_label="score")
     return panels.figure
+
+
+def _mark_untuned(axes: Axes, models: pd.DataFrame, *, among: pd.DataFrame, upright: bool = False) -> None:
+    """A line where the untuned model scores against each baseline of `models`, the mean over seeds.
+
+    Where it lies farther from all scores of the figure than these spread, they would be squeezed: then it is said in
+    words at the side of the axes where it lies.
+    """
+    if "untuned" not in models:
+        return
+    low, high = among["score"].min(), among["score"].max()
+    reach = max(high - low, 5.0)
+    means = models.drop_duplicates([*AGAINST, "seed"]).groupby(AGAINST)["untuned"].mean().dropna()
+    for score in means:
+        if low - reach <= score <= high + reach:
+            draw = axes.axvline if upright else axes.axhline
+            draw(score, color="0.35", linestyle=(0, (6, 2, 1, 2)), linewidth=1.2, label="untuned model")
+    far = means[(means < low - reach) | (means > high + reach)]
+    if len(far):
+        arrow = "←→↓↑"[2 * (not upright) + int(far.iloc[0] > high)]
+        said = f"untuned model {' and '.join(f'{score:.1f}' for score in far)} {arrow}"
+        x, y = (0.02 if arrow == "←" else 0.98), (0.97 if upright or arrow == "↑" else 0.03)
+        aside, above = "left" if arrow == "←" else "right", "top" if y > 0.5 else "bottom"
+        axes.text(x, y, said, transform=axes.transAxes, fontsize=9, color="0.35", ha=aside, va=above)
 
 
 def plot_levels(levels: pd.DataFrame, *, title: str) -> Figure:
@@ -111,9 +140,10 @@ def plot_rivals(points: pd.DataFrame, *, title: str, baseline: float = 50.0) -> 
         axes.hlines(places, seeds["low"], seeds["high"], color=style.colour, linewidth=1.6)
         axes.plot(seeds["score"], places, linestyle="none", marker=style.marker, color=style.colour, markersize=7)
     names = [literal(name) + (f", N = {size:,}" if sizes > 1 else "") for name, size in rows]
-    line = axes.axvline(baseline, color="0.35", linestyle=":", label=f"random ({baseline:g})")
+    axes.axvline(baseline, color="0.35", linestyle=":", label=f"random ({baseline:g})")
+    _mark_untuned(axes, rivals, among=rivals, upright=True)
     axes.set(yticks=range(len(rows)), yticklabels=names, ylim=(len(rows) - 0.45, -0.55), title=literal(title))
-    frame(figure, np.array([[axes]]), x_label="score", handles=[line])
+    frame(figure, np.array([[axes]]), x_label="score")
     return figure
 
 

@@ -40,7 +40,7 @@ def align_samples(samples: pd.DataFrame, types: TypeMatrix) -> pd.DataFrame:
 def measure_datasets(
     samples: pd.DataFrame, rows: Mapping[str, ArrayLike], *, tokenize: Tokenize, embed: Embed
 ) -> pd.DataFrame:
-    """The seven metrics of every dataset for both parts: dataset, part and a column per metric.
+    """The metrics of every dataset for both parts: dataset, part and a column per metric.
 
     Parameters: samples, with instruction and response; rows, the sample rows of each dataset; tokenize, what makes
     tokens of all texts of a part; embed, what makes embeddings of texts and the name of their part.

@@ -14,8 +14,17 @@ Bf16 = bool | Literal["auto"]
 
 
 def device() -> torch.device:
-    """The GPU where there is one, else the processor."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The first GPU that is visible where there is one, else the processor.
+
+    However many there are a model runs on one, so that what it computes does not depend on the machine; another one is
+    chosen by CUDA_VISIBLE_DEVICES.
+    """
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def compute_dtype(bf16: Bf16) -> torch.dtype:
+    """The type in which weights that are only read are loaded and computed with. Raises ValueError as `use_bf16`."""
+    return torch.bfloat16 if use_bf16(bf16) else torch.float32
 
 
 def use_bf16(wanted: Bf16 = "auto") -> bool:

@@ -41,6 +41,24 @@ def write_aside(path: str | Path) -> Iterator[Path]:
         raise
 
 
+def write_once(path: str | Path, text: str) -> None:
+    """Write a text file if there is none at `path`; of several processes that do so at once, the first one does.
+
+    Raises OSError if it cannot be written, or the file system knows no hard links.
+    """
+    path = Path(path)
+    _make_folder(path.parent)
+    aside = _beside(path, "part")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        _sync(aside)
+        with suppress(FileExistsError):
+            os.link(aside, path)
+        _sync(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def move_into_place(source: str | Path, target: str | Path) -> None:
     """Move a file or folder that is complete to `target` on the same file system, in place of what is there.
 

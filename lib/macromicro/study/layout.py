@@ -67,6 +67,11 @@ class Layout:
         return self.root / "base_model"
 
     @property
+    def revisions(self) -> Path:
+        """Which commit of each hub repository the study loads, a small file each (JSON)."""
+        return self.root / "revisions"
+
+    @property
     def embeddings(self) -> Path:
         """Cache of text embeddings, keyed by content and model; safe to delete."""
         return self.root / "embeddings"
@@ -100,6 +105,10 @@ class Layout:
     def model(self, strategy: str, dataset: str) -> Path:
         """The model fine-tuned on a dataset: a full checkpoint or a LoRA adapter."""
         return self.root / "models" / strategy / dataset
+
+    def losses(self, strategy: str, dataset: str) -> Path:
+        """The training loss of the model of a dataset, a row per optimiser step."""
+        return self.model(strategy, dataset) / "loss.parquet"
 
     def answers(self, strategy: str, dataset: str) -> Path:
         """Answers of one model, and the likelihood of the references."""

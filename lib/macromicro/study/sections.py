@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 Part = Literal["instruction", "response"]
 Granularity = Literal["macro", "meso", "micro"]
 Unit = Literal["token", "word", "bare-word"]
+Template = Literal["alpaca", "chat"]
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -167,13 +168,14 @@ class TokensParams(Section):
 
     `unit` is `token`, `word` (split at white space, as in the paper's ablation) or `bare-word` (lower-cased runs of
     letters and digits). `tokenizer` is a hub id, a folder, a `tokenizer.json` or `bpe`, which is trained on the
-    samples; null takes the base model's own.
+    samples; null takes the base model's own. `revision` pins the commit of a hub id.
     """
 
     low: Positive = 10
     high: Positive = 500
     unit: Unit = "token"
     tokenizer: str | None = None
+    revision: str | None = None
 
     @model_validator(mode="after")
     def _band_ordered(self) -> "TokensParams":
@@ -250,9 +252,15 @@ class FinetuneParams(Section):
 
     A step takes `batch_size` times `gradient_accumulation` samples, `batch_size` of them in one pass through the model.
     `models_per_job` models are trained by one notebook, one after the other: several where they are small.
+
+    `method` is `full`, `lora` or `qlora`, an adapter on weights of four bits, which needs bitsandbytes. With `bf16` the
+    weights that an adapter stands on are loaded in bfloat16; those that are trained are always float32.
+    `template` is for base models that have no chat template: Alpaca's headings, or the turns of Tulu's chat.
+    `gradient_checkpointing` computes activations twice rather than keep them, a third more work; `auto` does from a
+    billion parameters on. A model that trains for longer than `save_every_minutes` goes on from there if it is killed.
     """
 
-    method: Literal["full", "lora"] = "full"
+    method: Literal["full", "lora", "qlora"] = "full"
     n_epochs: Positive = 1
     learning_rate: Rate = 1.0e-3
     warmup_share: Share = 0.05
@@ -260,18 +268,27 @@ class FinetuneParams(Section):
     gradient_accumulation: Positive = 1
     max_tokens: Positive = 512
     bf16: bool | Literal["auto"] = "auto"
+    gradient_checkpointing: bool | Literal["auto"] = "auto"
+    template: Template = "alpaca"
+    save_every_minutes: Annotated[float, Field(ge=0)] = 30.0
     models_per_job: Positive = 1
     lora_rank: Positive = 16
     lora_alpha: Positive = 32
 
 
 class AnswerParams(Section):
-    """How models answer the evaluation prompts; temperature 0 is greedy."""
+    """How models answer the evaluation prompts; temperature 0 is greedy.
+
+    `batch_tokens` is how many tokens a batch holds at most, prompts, padding and answers (`answer.answer_models` says
+    what memory they take). `bf16` loads and computes in bfloat16, in half the memory; answers may then depend on the
+    batch, which they do not in float32.
+    """
 
     max_new_tokens: Positive = 64
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
-    batch_size: Positive = 64
+    batch_tokens: Positive = 8192
+    bf16: bool | Literal["auto"] = False
 
 
 class JudgeParams(Section):
@@ -281,6 +298,11 @@ class JudgeParams(Section):
     tie_margin: Annotated[float, Field(ge=0)] = 0.0
     n_bootstrap: Positive = 2000
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.95
+
+    @property
+    def reads_likelihood(self) -> bool:
+        """Whether a judge asks how likely models find the references."""
+        return self.kind == "likelihood"
 
 
 class AnalyseParams(Section):

@@ -37,10 +37,15 @@ SECTIONS_OF = {"macro": ("embed", "topics"), "meso": ("embed", "tags"), "micro":
 
 NAME = r"^[a-z0-9][a-z0-9_-]*$"
 BASELINE = "baseline"
+UNTUNED = "untuned"
+"""Name of the base model as it is, held against the baselines: a model that was fine-tuned on no samples."""
 
 
 class Dataset(NamedTuple):
-    """One dataset of the grid. `level` is the diversity level in percent, None where a strategy has no levels."""
+    """One dataset of the grid. `level` is the diversity level in percent, None where a strategy has no levels.
+
+    The untuned model has one of size 0, whatever the seed of the baseline that it is held against.
+    """
 
     strategy: str
     size: int
@@ -63,15 +68,19 @@ class Dataset(NamedTuple):
         >>> Dataset("response-micro", 500, 33, 0).title, Dataset("baseline", 500, None, 1).title
         ('N = 500, 33 %', 'N = 500')
         """
+        if self.size == 0:
+            return UNTUNED
         return f"N = {self.size:,}" + ("" if self.level is None else f", {self.level} %")
 
 
 def dataset_name(size: int, level: int | None, seed: int) -> str:
     """Name of a dataset of `size` samples at diversity `level` (percent; None where there are no levels).
 
-    >>> dataset_name(500, 33, 0)
-    'n500-d033-s0'
+    >>> dataset_name(500, 33, 0), dataset_name(0, None, 1)
+    ('n500-d033-s0', 'untuned')
     """
+    if size == 0:
+        return UNTUNED
     return f"n{size}-s{seed}" if level is None else f"n{size}-d{level:03d}-s{seed}"
 
 
@@ -129,6 +138,11 @@ class Strategy(Section):
         return self.method == "even"
 
     @property
+    def is_untuned(self) -> bool:
+        """Whether it is the base model itself, which has no datasets to be fine-tuned on."""
+        return self.name == UNTUNED or self.name.startswith(f"{UNTUNED}-")
+
+    @property
     def baseline(self) -> str:
         """Name of the strategy that its models are held against: random draws from the same samples.
 
@@ -147,9 +161,10 @@ class Strategy(Section):
     def datasets(self, seed: int | None = None) -> list[Dataset]:
         """Its datasets in order of size, level and seed; those of one `seed` where it is given."""
         grid = self.select
+        sizes = [0] if self.is_untuned else grid.sizes
         levels: list[int | None] = list(grid.levels) if self.has_levels else [None]
         seeds = grid.seeds if seed is None else [seed]
-        return [Dataset(self.name, size, level, s) for size in grid.sizes for level in levels for s in seeds]
+        return [Dataset(self.name, size, level, s) for size in sizes for level in levels for s in seeds]
 
 
 def _paper_strategies() -> dict[str, StrategyParams]:
@@ -159,12 +174,13 @@ def _paper_strategies() -> dict[str, StrategyParams]:
 
 
 def _names_strategies(strategies: dict[str, StrategyParams]) -> dict[str, StrategyParams]:
-    """The mapping, if it names a strategy and none takes the name of a baseline."""
+    """The mapping, if it names a strategy and none takes the name of a baseline or of the untuned model."""
     if not strategies:
         raise ValueError("there must be at least one strategy")
     for name in strategies:
-        if name == BASELINE or name.startswith(f"{BASELINE}-"):
-            raise ValueError(f"{name!r}: names that begin with {BASELINE!r} are those of the baselines")
+        for own, whose in ((BASELINE, "the baselines"), (UNTUNED, "the untuned base model")):
+            if name == own or name.startswith(f"{own}-"):
+                raise ValueError(f"{name!r}: names that begin with {own!r} are those of {whose}")
     return strategies
 
 
@@ -224,7 +240,7 @@ class Study(TypeSettings, Origin):
         return Layout(find_root() / "outputs" / self.study)
 
     def strategy(self, name: str) -> Strategy:
-        """The strategy (or baseline) of a name, its settings resolved.
+        """The strategy (or baseline, or untuned model) of a name, its settings resolved.
 
         Raises ValueError if there is none of this name, or one of its own settings is impossible.
         """
@@ -233,11 +249,13 @@ class Study(TypeSettings, Origin):
             plain = {key: getattr(given, key) for key in ("part", "granularity", "method", "family")}
             merged = {key: self._override(name, key, getattr(given, key)) for key in OVERRIDDEN}
             return Strategy.model_validate({"name": name, **plain, **merged})
-        baselines = self.baselines
-        if name not in baselines:
-            known = ", ".join([*self.strategies, *baselines])
+        untuned = self.untuned
+        answering = next(iter(untuned.values())).model_copy(update={"name": UNTUNED})  # once for all baselines
+        others = {**self.baselines, UNTUNED: answering, **untuned}
+        if name not in others:
+            known = ", ".join([*self.strategies, *others])
             raise ValueError(f"no strategy {name!r}: this study has {known}")
-        return baselines[name]
+        return others[name]
 
     @property
     def baselines(self) -> dict[str, Strategy]:
@@ -255,6 +273,19 @@ class Study(TypeSettings, Origin):
                         "tokens": self.tokens}
             )  # fmt: skip
         return found
+
+    @property
+    def untuned(self) -> dict[str, Strategy]:
+        """The untuned base model as it is held against each baseline, by name: `untuned`, `untuned-10-50`.
+
+        It answers once; of a baseline with several sizes it meets the smallest.
+        """
+        return {
+            name.replace(BASELINE, UNTUNED, 1): one.model_copy(
+                update={"name": name.replace(BASELINE, UNTUNED, 1), "family": UNTUNED}
+            )
+            for name, one in self.baselines.items()
+        }
 
     @property
     def all_strategies(self) -> list[Strategy]:

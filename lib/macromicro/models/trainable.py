@@ -1,0 +1,73 @@
+"""A base model made ready for training: all of it, or an adapter (LoRA) on weights that stay as they are.
+
+What is trained is always float32. An update of bfloat16 weights is lost where it is below half the distance of two
+numbers, 1/512 of the weight, as it is at the learning rates of fine-tuning (Micikevicius et al. 2018, arXiv 1710.03740,
+keep a float32 copy for it; Zamirai et al. 2020, arXiv 2010.06192, measure what is lost without). So `full` needs 16
+bytes a parameter (weight, gradient and two moments of AdamW): 112 GB for 7B, more than a card of 80 GB holds. What an
+adapter stands on takes no update: 2 bytes a parameter in bfloat16 (14 GB for 7B), or half a byte with `qlora`.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from macromicro.models.basemodel import load_weights
+from macromicro.study.compute import compute_dtype
+from macromicro.study.sections import FinetuneParams
+
+LARGE_MODEL = 1_000_000_000
+"""Parameters from which on activations are computed twice rather than kept, which saves memory and costs a third."""
+
+
+def load_trainable(base: str | Path, tokenizer: Any, settings: FinetuneParams) -> Any:
+    """The model at `base` in training mode, with an adapter on every linear layer but the output layer where asked for.
+
+    Raises ValueError as `check_method`.
+    """
+    check_method(settings)
+    if settings.method == "full":
+        model = load_weights(base, tokenizer, dtype=torch.float32)
+    elif settings.method == "lora":
+        model = _adapt(load_weights(base, tokenizer, dtype=compute_dtype(settings.bf16)), settings)
+    else:
+        model = _adapt(_load_in_four_bits(base, tokenizer, settings), settings)
+    if settings.gradient_checkpointing is True or (
+        settings.gradient_checkpointing == "auto" and model.num_parameters() >= LARGE_MODEL
+    ):
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return model.train()
+
+
+def check_method(settings: FinetuneParams) -> None:
+    """Raise ValueError if the method needs a package that is not there."""
+    if settings.method == "qlora" and find_spec("bitsandbytes") is None:
+        raise ValueError(
+            "finetune.method='qlora' needs the package bitsandbytes, which is not installed: "
+            "`pip install bitsandbytes`, or use finetune.method='lora'"
+        )
+
+
+def _adapt(model: Any, settings: FinetuneParams) -> Any:
+    """The model with an adapter, all else frozen; peft makes adapters float32 whatever the type of the model."""
+    from peft import LoraConfig, get_peft_model
+
+    rank, alpha = settings.lora_rank, settings.lora_alpha
+    adapter = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    return get_peft_model(model, adapter)
+
+
+def _load_in_four_bits(base: str | Path, tokenizer: Any, settings: FinetuneParams) -> Any:
+    """The frozen model of QLoRA (Dettmers et al. 2023, arXiv 2305.14314): NF4, its constants quantised as well."""
+    from transformers import BitsAndBytesConfig
+
+    dtype = compute_dtype(settings.bf16)
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+    )
+    model = load_weights(base, tokenizer, dtype=dtype, quantization=quantization)
+    return model.requires_grad_(False)
