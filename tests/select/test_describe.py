@@ -47,7 +47,7 @@ def test_metrics_of_a_dataset_are_those_of_its_texts():
     ]
     texts = ["one", "one two\nthree", "one and one is two"]
     expected = measure(texts, in_words(texts), embedded(texts))
-    assert metrics.loc[2, list(METRICS)].to_dict() == pytest.approx(expected)
+    assert metrics.loc[2, list(METRICS)].to_dict() == pytest.approx(expected, nan_ok=True)  # too short for HD-D
     levels = add_lengths(pd.DataFrame({"dataset": ["second", "first"]}), metrics)
     assert levels["instruction_tokens"].tolist() == [3, 10 / 3]
     assert levels["response_tokens"].tolist() == [2, 3]
