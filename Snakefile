@@ -86,6 +86,17 @@ rule respond:
         execute("2_respond", "2_respond")
 
 
+rule population:
+    input:
+        before("3_population"),
+    output:
+        stamp("3_population", ""),
+    log:
+        log("3_population", ""),
+    shell:
+        execute("3_population", "3_population")
+
+
 rule annotate:
     input:
         before("3_annotate"),

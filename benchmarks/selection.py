@@ -53,14 +53,14 @@ def main() -> None:
     compile_all(types)
     _, peel_seconds = timed(lambda: pools.peel(types, seed=0), asked.repeats)
     by_sample, sample_seconds = timed(lambda: pools.peel(types, seed=0, pruning="sample"), asked.repeats)
-    chosen, seconds = timed(lambda: select.select_datasets(types, **grid), asked.repeats)
+    chosen, seconds = timed(lambda: draw(types, grid), asked.repeats)
     print(f"peel by type, all k          {peel_seconds:8.3f} s")
     print(f"peel by sample, all k        {sample_seconds:8.3f} s   {sample_seconds / peel_seconds:.2f}x")
     show_smallest_pools(types, by_sample, grid["sizes"][0])
     print(f"select, 7 levels x 3 sizes   {seconds:8.2f} s   peak memory {peak_mib():,.0f} MiB")
     compare_plain("heapq", types, grid, chosen, seconds, (heapq_peel, heapq_draw))
     small = first_rows(types, asked.naive)
-    few, seconds = timed(lambda: select.select_datasets(small, **scaled_grid(small.n_samples)), asked.repeats)
+    few, seconds = timed(lambda: draw(small, scaled_grid(small.n_samples)), asked.repeats)
     compare_plain("naive", small, scaled_grid(small.n_samples), few, seconds, (naive_peel, naive_draw))
     show_coverage(types, lengths, grid["sizes"][0])
     compare_peers(types, grid["sizes"][0], repeats=asked.repeats, patience=asked.patience)
@@ -81,10 +81,15 @@ def annotate(corpus: Path, limit: int | None) -> tuple[TypeMatrix, IntArray]:
     return types, samples["response"].str.len().to_numpy()
 
 
+def draw(types: TypeMatrix, grid: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, IntArray]]:
+    """Peel, and draw all datasets of the grid."""
+    return select.select_datasets(types, pools.peel(types, seed=0), **grid)
+
+
 def scaled_grid(n_samples: int) -> dict[str, Any]:
     """The paper's grid, with sizes in proportion where the corpus is smaller than the paper's."""
     sizes = [max(2, round(size * n_samples / FULL)) for size in SIZES] if n_samples < FULL else SIZES
-    return {"levels": LEVELS, "sizes": sizes, "seeds": [0]}
+    return {"levels": LEVELS, "sizes": sizes, "seed": 0}
 
 
 def first_rows(types: TypeMatrix, n_rows: int) -> TypeMatrix:
@@ -121,7 +126,7 @@ def compare_plain(
 ) -> None:
     """Time selection with its two compiled loops replaced, and check that the datasets are the same."""
     with patch.object(pools, "peel_types", loops[0]), patch.object(select, "draw_evenly", loops[1]):
-        (table, rows), plain_seconds = timed(lambda: select.select_datasets(types, **grid), 1)
+        (table, rows), plain_seconds = timed(lambda: draw(types, grid), 1)
     same = table.equals(ours[0]) and all(np.array_equal(rows[dataset], ours[1][dataset]) for dataset in rows)
     print(
         f"{name}, {types.n_samples:,} samples: {plain_seconds:.2f} s against {seconds:.3f} s, "

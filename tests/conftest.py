@@ -20,7 +20,7 @@ TINY = {
         "hidden_size": 32,
         "n_layers": 1,
         "n_heads": 2,
-        "context_length": 128,
+        "context_length": 256,
         "n_tokens": 20_000,
         "batch_tokens": 1024,
     },
@@ -30,7 +30,7 @@ TINY = {
     "tokens": {"low": 3, "high": 200},
     "strategies": {"response-micro": {"granularity": "micro"}},
     "select": {"levels": [0, 100], "sizes": [40]},
-    "finetune": {"max_tokens": 128, "models_per_job": 8},
+    "finetune": {"max_tokens": 256, "models_per_job": 8},
     "answer": {"max_new_tokens": 4},
     "judge": {"kinds": ["likelihood"]},
 }
@@ -41,7 +41,7 @@ def documented(module: str) -> list[dict[str, str]]:
     names = vars(__import__(module)).items()
     found = {name: inspect.getdoc(value) for name, value in names if callable(value) and not name.startswith("_")}
     return [
-        {"instruction": f"What does {module}.{name} do?", "response": text[:400]}
+        {"instruction": f"What does {module}.{name} do?", "response": text[:320]}
         for name, text in sorted(found.items())
         if text and not text.startswith("Built-in")
     ]

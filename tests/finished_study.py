@@ -131,12 +131,13 @@ def write_tables(out: Layout, study: Study) -> None:
 
 
 def _write_types(path: Path) -> None:
-    carried = np.zeros((N_SAMPLES, 2), dtype=np.uint8)
-    carried[:2] = [[1, 1], [0, 1]]
+    carried = np.ones((N_SAMPLES, 2), dtype=np.uint8)
+    carried[1:, 0] = 0
     matrix = sparse.csr_array(carried)
     ids, labels = np.array([f"{row:04}" for row in range(N_SAMPLES)], dtype=object), np.array(["x", "y"], dtype=object)
+    report = {"untyped": {"policy": "nearest", "n": 1, "n_samples": N_SAMPLES}}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_types(TypeMatrix(matrix=matrix, ids=ids, labels=labels, report={}), path)
+    save_types(TypeMatrix(matrix=matrix, ids=ids, labels=labels, report=report), path)
 
 
 def _tables_of(out: Layout, strategy: Strategy, seed: int) -> dict[Path, pd.DataFrame]:

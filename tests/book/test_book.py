@@ -154,8 +154,8 @@ def test_numbers_come_from_the_outputs(site):
         site, "stages/4_select.html"
     )
     assert "longest longest 1 7.0 40.0" in words(site, "stages/4_rival.html")
-    # Two samples have types, two and one.
-    assert "narrow_band 2 2 1232 1.5" in words(site, "stages/3_annotate.html")
+    # Of all samples one was left without a type and has those of another; all but one carry one.
+    assert "narrow_band 2 1234 1 nearest 1.0" in words(site, "stages/3_annotate.html")
     # 0.7 nats per byte are 1.01 bits.
     assert "1.01" in words(site, "stages/6_answer.html")
     assert "abcdef012345" in words(site, "provenance.html")

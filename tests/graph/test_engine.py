@@ -9,11 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from macromicro.corpus.split import places
 from macromicro.graph.freshness import verify
 
-N_CELLS = 14
+N_CELLS = 15
 MICRO = {f"{stage}/response-micro/s0" for stage in ("4_select", "5_finetune", "6_answer", "7_judge")}
 JUDGED = {"7_judge/response-micro/s0", "7_judge/untuned/s0"}
 
@@ -135,6 +138,15 @@ def test_a_grown_grid_trains_only_what_is_new(tiny_study):
         weights.write(bytes([byte[0] ^ 1]))
     assert computed_by(tiny_study, models) == {"response-micro/n40-d000-s0"}
     assert verify(out) == []
+    population = pd.read_parquet(out / "population/samples.parquet").set_index("id")
+    drawn = {path.parent.name: pd.read_parquet(path)["id"] for path in out.glob("datasets/*/n40-*.parquet")}
+    assert drawn.keys() == {"baseline", "response-micro"}
+    in_share = places(population.index, use="share|0|0") < 0.5
+    for ids in drawn.values():
+        assert population.loc[ids, "fits"].all() and in_share[population.index.get_indexer(ids)].all()
+    levels = pd.read_parquet(out / "datasets/response-micro/levels-s0.parquet")
+    assert np.allclose(levels["n_response_tokens"], levels["response_tokens"] * levels["n_samples"])
+    assert levels["near_duplicates"].between(0, 1).all() and levels["n_left_out"].is_monotonic_increasing
     log = (out / "logs/4_select/response-micro/s0.ipynb.txt").read_text()
     assert "datasets/response-micro/n40-d050-s0.parquet is missing" in log
     assert computed_by(tiny_study) == set()

@@ -67,6 +67,30 @@ def test_a_seed_or_a_strategy_computes_only_its_own_cells(finished):
     assert waiting(study) == {*new, "8_analyse/8_analyse"}
 
 
+def test_a_longer_limit_trains_anew_and_selects_anew_only_where_other_samples_fit(finished):
+    study = write_preset({"finetune.max_tokens": 300})
+    stages = {name.partition("/")[0] for name in waiting(study)}
+    assert stages == {"3_population", "5_finetune"}
+    assert "3_population/3_population" in waiting(write_preset({"finetune.template": "chat"}))
+    write_preset({"finetune.max_tokens": 300})
+    finish(study, only={"3_population/3_population"})
+    assert "3_population/3_population" not in waiting(study)
+    assert not any(name.startswith("4_") for name in waiting(study)), "the same samples fit"
+    study.out.population.write_text("others fit")
+    finish(study, only={"3_population/3_population"})
+    drawn = {f"4_select/{name}/s0" for name in ("response-micro", "instruction-macro")}
+    assert {*drawn, "4_rival/baseline/s0", "4_rival/longest/s0"} <= waiting(study)
+
+
+def test_annotation_does_not_wait_for_the_population(folder):
+    found = cells.list_cells(write_preset({}))
+    assert "3_population/3_population" not in {
+        one.id for one in cells.cells_before(found["3_annotate/response-micro"], found)
+    }
+    before = {one.id for one in cells.cells_before(found["4_select/response-micro/s0"], found)}
+    assert {"3_population/3_population", "3_annotate/response-micro"} <= before
+
+
 def test_a_length_band_has_a_baseline_of_its_own(folder):
     study = write_preset({"strategies.response-micro.select.length": [10, 50]})
     found = cells.list_cells(study)

@@ -1,7 +1,6 @@
 import copy
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -15,7 +14,6 @@ from macromicro.models.chat import (
     encode_prompts,
     encode_samples,
     end_tokens,
-    truncate,
 )
 from macromicro.models.plain_text import control_tokens, encode_plain
 from tiny_models import make_samples, tiny_base
@@ -72,8 +70,6 @@ def test_labels_are_the_response_and_its_end_token(instruction: str, response: s
     assert tokenizer.decode(counted) == response + "<|end|>"
     assert encoded.labels[0][: encoded.prompt_lengths[0]] == [IGNORED] * encoded.prompt_lengths[0]
     assert counted.index(tokenizer.eos_token_id) == len(counted) - 1
-    cut = truncate(encoded, len(encoded.tokens[0]) - 1)
-    assert all(tokenizer.eos_token_id not in tokens for tokens in cut.tokens)
 
 
 def test_an_instruction_that_holds_a_turn_opens_none() -> None:
@@ -235,19 +231,6 @@ def test_samples_come_sorted_by_id() -> None:
     assert encoded.ids == samples["id"].tolist()
     assert encoded.tokens == encode_samples(samples, tokenizer).tokens
     assert encode_prompts(shuffled, tokenizer) == encode_prompts(samples, tokenizer)
-
-
-def test_truncate_keeps_the_beginning_and_drops_samples_without_response() -> None:
-    tokenizer = load_tokenizer(tiny_base())
-    samples = pd.concat([one("dog " * 30, "bread"), make_samples(3, seed=2)])
-    encoded = encode_samples(samples, tokenizer)
-    limit = int(encoded.prompt_lengths[0]) + 2
-    cut = truncate(encoded, limit)
-    assert cut.ids == ["02-0000", "02-0001", "02-0002"]
-    assert cut.tokens == [tokens[:limit] for tokens in encoded.tokens[:3]]
-    assert (cut.lengths == np.minimum(encoded.lengths[:3], limit)).all()
-    assert encoded.prompt_lengths[3] > limit
-    assert len(truncate(encoded, 10_000).ids) == 4
 
 
 def test_a_tokenizer_without_template_gets_the_default_one() -> None:

@@ -102,11 +102,11 @@ def test_logits_of_samples_end_to_end_are_those_of_samples_apart() -> None:
 
 def test_datasets_of_one_size_get_the_same_steps_whatever_their_lengths(tmp_path: Path) -> None:
     long = SAMPLES.assign(response="bread " * 40)
-    unfit = pd.concat([SAMPLES.head(20), make_samples(4, seed=7).assign(instruction="dog " * 90)])
-    settings = FinetuneParams(**{**FINETUNING, "batch_size": 3, "gradient_accumulation": 2, "n_epochs": 2})
-    jobs = [Job(table, tmp_path / str(i), seed=0) for i, table in enumerate([SAMPLES, long, unfit])]
-    short, longer, fewer = (trained.losses for trained in train_models(jobs, base=tiny_base(), settings=settings))
-    assert len(short) == len(longer) == len(fewer) == 8
+    changes = {"batch_size": 3, "gradient_accumulation": 2, "n_epochs": 2, "max_tokens": 200}
+    settings = FinetuneParams(**{**FINETUNING, **changes})
+    jobs = [Job(table, tmp_path / str(i), seed=0) for i, table in enumerate([SAMPLES, long])]
+    short, longer = (trained.losses for trained in train_models(jobs, base=tiny_base(), settings=settings))
+    assert len(short) == len(longer) == 8
     assert longer["tokens"].iloc[-1] > 2 * short["tokens"].iloc[-1]
     encoded = encode_samples(SAMPLES, load_tokenizer(tiny_base()))
     assert short["tokens"].iloc[[3, 7]].tolist() == [encoded.lengths.sum(), 2 * encoded.lengths.sum()]
@@ -260,21 +260,23 @@ def test_a_base_model_without_chat_template_gets_the_one_of_the_settings(tmp_pat
 
 
 def test_lengths_are_counted() -> None:
-    tokenizer = load_tokenizer(tiny_base())
-    long = pd.DataFrame({"id": ["zz"], "instruction": ["dog " * 60], "response": ["bread"]})
-    samples = pd.concat([SAMPLES, long])
-    limit = int(np.sort(encode_samples(SAMPLES, tokenizer).lengths)[-1]) - 1
-    report = length_report(samples, tokenizer, max_tokens=limit)["count"]
-    assert report["samples"] == 25
-    assert report["dropped"] == 1
-    assert report["cut"] == (encode_samples(SAMPLES, tokenizer).lengths > limit).sum()
-    assert report["tokens"] == np.minimum(encode_samples(SAMPLES, tokenizer).lengths, limit).sum()
+    encoded = encode_samples(SAMPLES, load_tokenizer(tiny_base()))
+    report = length_report(SAMPLES, load_tokenizer(tiny_base()))["count"]
+    assert report["samples"] == 24
+    assert report["tokens"] == sum(map(len, encoded.tokens))
+    assert report["response tokens"] == report["tokens"] - encoded.prompt_lengths.sum()
+    assert report["longest sample"] == max(map(len, encoded.tokens))
 
 
-def test_too_few_response_tokens_are_refused_and_leave_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="max_tokens=2 leaves a response token in 0 of 24 samples, but an epoch has 3"):
-        tune(tmp_path / "model", max_tokens=2)
+def test_a_sample_that_would_be_cut_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+    encoded = encode_samples(SAMPLES, load_tokenizer(tiny_base()))
+    longest, n_longest = encoded.lengths.max(), (encoded.lengths == encoded.lengths.max()).sum()
+    name = encoded.ids[encoded.lengths.argmax()]
+    rule = f"max_tokens={longest - 1} must hold every sample, for none is cut, but '{name}' has {longest}"
+    with pytest.raises(ValueError, match=f"{rule}, and {n_longest} of 24 have more"):
+        tune(tmp_path / "model", max_tokens=int(longest) - 1)
     assert not list(tmp_path.iterdir())
+    assert len(tune(tmp_path / "model", max_tokens=int(longest))) == 3
 
 
 def test_a_misspelt_setting_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from macromicro.annotate.types import build_types
 from macromicro.plots.select import plot_coverage, plot_lengths, plot_pools
@@ -18,7 +19,9 @@ def types():
 
 @pytest.fixture(scope="module")
 def levels(types):
-    table, _ = select_datasets(types, levels=[0, 50, 100], sizes=[20, 40], seeds=[0, 1])
+    grid = dict(levels=[0, 50, 100], sizes=[20, 40])
+    tables = [select_datasets(types, peel(types, seed=0), seed=seed, **grid)[0] for seed in (0, 1)]
+    table = pd.concat(tables).sort_values(["size", "level", "seed"])
     return table.assign(instruction_tokens=np.arange(len(table)), response_tokens=7.0)
 
 

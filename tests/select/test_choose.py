@@ -75,3 +75,10 @@ def test_untyped_samples_are_counted_before_they_are_given_types():
     types = types_of(make_samples(), high=19, untyped="own")  # pears, hills and 20 without either
     facts = describe_coverage(types, np.array([0, 1]), np.random.default_rng(0))
     assert facts["samples of the corpus without a type"] == 20
+
+
+def test_a_random_choice_is_not_the_draw_that_it_is_held_against():
+    samples = make_samples()
+    given = dict(method="random", size=3, level=100, types=types_of(samples), embed=embed)
+    found = [choose(samples, "response", seed=seed, **given).facts for seed in range(20)]
+    assert any(one["types covered"] != one["types that a random draw of this size covers"] for one in found)

@@ -6,13 +6,16 @@ from macromicro.annotate.types import build_types
 from macromicro.measure.embedding_diversity import novelsum, vendi_score
 from macromicro.measure.metrics import METRICS, measure
 from macromicro.select.describe import (
+    add_contents,
     add_lengths,
     align_samples,
     compare_coverage,
+    count_left_out,
     measure_datasets,
     measure_spread,
     show_samples,
 )
+from macromicro.select.pools import peel
 
 SAMPLES = pd.DataFrame(
     {
@@ -44,7 +47,7 @@ def test_metrics_of_a_dataset_are_those_of_its_texts():
     ]
     texts = ["one", "one two\nthree", "one and one is two"]
     expected = measure(texts, in_words(texts), embedded(texts))
-    assert metrics.loc[2, list(METRICS)].to_dict() == pytest.approx(expected)
+    assert metrics.loc[2, list(METRICS)].to_dict() == pytest.approx(expected, nan_ok=True)  # too short for HD-D
     levels = add_lengths(pd.DataFrame({"dataset": ["second", "first"]}), metrics)
     assert levels["instruction_tokens"].tolist() == [3, 10 / 3]
     assert levels["response_tokens"].tolist() == [2, 3]
@@ -85,6 +88,25 @@ def test_a_text_without_a_density_leaves_other_datasets_theirs():
     found = measure_spread(samples, rows, embed=lambda texts, part: points).set_index(["part", "dataset"])["NovelSum"]
     assert np.isnan(found["response", "near"]) and np.isnan(found["response", "both"])
     assert found["response", "far"] == pytest.approx(novelsum(points[[3, 4, 5]], points))
+
+
+def test_contents_of_a_dataset_by_hand():
+    words = " ".join(f"word{n}" for n in range(40))
+    responses = [words, words + " more", "quite another text that is short", words.replace("word0 ", "word1 "), "two"]
+    samples = pd.DataFrame({"id": list("abcde"), "instruction": "say it", "response": responses})
+    levels = pd.DataFrame({"dataset": ["most", "few", "copies"]})
+    rows = {"copies": [0, 1], "few": [0, 2, 4], "most": [0, 1, 2, 3]}
+    table = add_contents(levels, samples, rows, np.array([50, 51, 7, 50, 1]))
+    assert table["n_response_tokens"].tolist() == [158, 58, 101]
+    assert table["near_duplicates"].tolist() == [0.75, 0, 1]  # a, b and d of four; each of the two copies
+
+
+def test_left_out_of_a_pool_are_those_that_carry_its_types_only():
+    # peeled in the order z (1 sample), y (2), x (3); w is carried by no sample that fits
+    types = build_types("abcdef", [0, 1, 2, 3, 4, 5], [0, 0, 0, 1, 1, 2], list("xyzw"), report={})
+    unfit = build_types("ghijk", [0, 1, 1, 2, 3, 3], [0, 0, 1, 2, 0, 3], list("xyzw"), report={})  # k has no type
+    levels = pd.DataFrame({"dataset": ["low", "middle", "high"], "k": [1, 2, 3]})
+    assert count_left_out(levels, peel(types, seed=0), unfit)["n_left_out"].tolist() == [1, 2, 3]
 
 
 def test_coverage_by_hand():

@@ -66,6 +66,7 @@ def test_baselines_are_random_draws_of_the_smallest_sizes_from_the_same_samples(
         ({"granularity": "micro", "select": {"length": [9, 3]}}, "must name the shorter limit first"),
         ({"granularity": "micro", "tokens": {"unit": "word", "tokenizer": "gpt2"}}, "is for unit='token'"),
         ({"method": "longest", "select": {"levels": [0]}}, "select.levels is for method='even'"),
+        ({"granularity": "micro", "select": {"share": 0.3}}, "select.share is of the whole study"),
     ],
 )
 def test_a_strategy_that_makes_no_sense_is_refused(strategy, rule):

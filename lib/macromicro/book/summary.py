@@ -41,21 +41,21 @@ def n_rows(path: Path) -> str:
 
 
 def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
-    """A row per strategy with types: how many, samples with and without types, types per typed sample."""
+    """A row per strategy with types: how many, samples, those that got none and what these were given instead."""
     rows = []
     for strategy in study.all_strategies:
         if strategy.granularity is None:
             continue
         types = load_types(out.types(strategy.name))
-        counts = np.diff(types.matrix.indptr)
-        typed = counts[counts > 0]
+        untyped = types.report["untyped"]
         rows.append(
             {
                 **_named(strategy, _link(found, "3_annotate", strategy=strategy.name)),
                 "types": types.n_types,
-                "samples with types": len(typed),
-                "without": types.n_samples - len(typed),
-                "types per sample": round(float(typed.mean()), 1) if len(typed) else 0.0,
+                "samples": types.n_samples,
+                "without types": untyped["n"],
+                "given": untyped["policy"],
+                "types per sample": round(float(types.types_per_sample.mean()), 1),
                 NOT_EMBEDDED: _share_not_embedded(types.report),
             }
         )

@@ -25,9 +25,12 @@ from numpy.typing import NDArray
 ROLES = ("held_out", "samples", "prompts")
 
 
-def places(ids: Sequence[str] | pd.Series) -> NDArray[np.float64]:
-    """Places of ids in [0, 1): the first 8 bytes of sha256("split|" + id), divided by 2^64. Shape (n_ids,)."""
-    digests = b"".join(hashlib.sha256(f"split|{name}".encode()).digest()[:8] for name in ids)
+def places(ids: Sequence[str] | pd.Series, *, use: str = "split") -> NDArray[np.float64]:
+    """Places of ids in [0, 1): the first 8 bytes of sha256(use + "|" + id), divided by 2^64. Shape (n_ids,).
+
+    Parameters: use, what the places are for: those of another use are independent.
+    """
+    digests = b"".join(hashlib.sha256(f"{use}|{name}".encode()).digest()[:8] for name in ids)
     return np.minimum(np.frombuffer(digests, ">u8").astype(float) / 2.0**64, np.nextafter(1, 0))
 
 

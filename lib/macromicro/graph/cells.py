@@ -18,8 +18,8 @@ from macromicro.study.sections import HOW_TO_REACH
 from macromicro.study.settings import SECTIONS_OF, UNTUNED, Dataset, Strategy, Study
 
 STAGES = (
-    *("1_corpus", "0_base_model", "2_respond", "3_annotate", "4_rival", "4_select", "5_finetune", "6_answer"),
-    *("7_judge", "8_analyse"),
+    *("1_corpus", "0_base_model", "2_respond", "3_population", "3_annotate", "4_rival", "4_select", "5_finetune"),
+    *("6_answer", "7_judge", "8_analyse"),
 )
 """Notebooks in the order in which data passes through them."""
 
@@ -54,7 +54,8 @@ class Cell:
 
 def list_cells(study: Study) -> dict[str, Cell]:
     """All cells of a study by id, each after those whose outputs it reads."""
-    made = [_corpus(study), _base_model(study), _respond(study), *_annotations(study), *_selections(study)]
+    made = [_corpus(study), _base_model(study), _respond(study), _population(study)]
+    made += [*_annotations(study), *_selections(study)]
     for strategy in study.all_strategies:
         for seed in strategy.select.seeds:
             made += list(_models(study, strategy, seed))
@@ -114,6 +115,13 @@ def _respond(study: Study) -> Cell:
     return Cell("2_respond", "", {}, _section(study, "respond"), (study.out.samples,), (study.out.responded,))
 
 
+def _population(study: Study) -> Cell:
+    out, finetune = study.out, study.finetune
+    conversation = {"max_tokens": finetune.max_tokens, "template": finetune.template}
+    settings = {**_section(study, "population"), "finetune": conversation}
+    return Cell("3_population", "", {}, settings, (out.responded, out.base_model), (out.population,))
+
+
 def _annotations(study: Study) -> Iterator[Cell]:
     for strategy in study.all_strategies:
         if strategy.granularity is None:
@@ -143,7 +151,7 @@ def _selections(study: Study) -> Iterator[Cell]:
     out = study.out
     for strategy in study.all_strategies:
         own = strategy.model_dump(mode="json", include={"part", "granularity", "method", "select"})
-        kept = {"sizes", "length", "levels", "budget", "pruning"} if strategy.has_levels else {"sizes", "length"}
+        kept = {"sizes", "length", "share", *(("levels", "budget", "pruning") if strategy.has_levels else ())}
         own["select"] = {key: value for key, value in own["select"].items() if key in kept}
         typed = [out.types(strategy.name)] if strategy.granularity else []
         for seed in strategy.select.seeds:
@@ -154,7 +162,7 @@ def _selections(study: Study) -> Iterator[Cell]:
                 f"{strategy.name}/s{seed}",
                 {"strategy": strategy.name, "seed": seed},
                 {**_section(study, "seed", "embed"), **own},
-                (out.responded, out.base_model, *typed),
+                (out.responded, out.population, out.base_model, *typed),
                 (*datasets, *tables),
             )
 

@@ -73,7 +73,8 @@ def judge_pairs(pairs: pd.DataFrame, judging: Judging) -> tuple[Votes, Votes]:
     sides = [shared.assign(dataset=name, answer=pairs[name].to_numpy()) for name in ("output_1", "output_2")]
     verdicts = judging(*sides)
     verdicts = verdicts if "order" in verdicts else verdicts.assign(order=np.nan)
-    said: Votes = join_orders(verdicts).sort_values("prompt_id")["verdict"].map(CHOICES).fillna(-1).to_numpy(np.int64)
+    joined = join_orders(verdicts).sort_values("prompt_id")["verdict"].map(CHOICES).fillna(-1)
+    said: Votes = np.asarray(joined, dtype=np.int64)
     each = [own.sort_values("prompt_id")["verdict"].map(CHOICES).fillna(-1) for _, own in verdicts.groupby("order")]
     in_orders: Votes = np.column_stack(each).astype(np.int64) if each else said.reshape(-1, 1)
     return said, in_orders

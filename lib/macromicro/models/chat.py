@@ -146,16 +146,6 @@ def decode_answers(answers: Sequence[Sequence[int]], tokenizer: Any, *, ends: Se
     return tokenizer.batch_decode(texts, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
-def truncate(encoded: EncodedSamples, max_tokens: int) -> EncodedSamples:
-    """The samples cut to their first `max_tokens` tokens; those of which no response token is left are dropped."""
-    kept = np.flatnonzero(encoded.prompt_lengths < max_tokens)
-    return EncodedSamples(
-        ids=[encoded.ids[row] for row in kept],
-        tokens=[encoded.tokens[row][:max_tokens] for row in kept],
-        prompt_lengths=encoded.prompt_lengths[kept],
-    )
-
-
 def sort_samples(samples: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The columns of the samples, sorted by id.
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from macromicro.models.attention import attend_text_by_text, lengths_for
 from macromicro.models.basemodel import load_tokenizer, load_weights
-from macromicro.models.chat import EncodedSamples, encode_samples, truncate
+from macromicro.models.chat import EncodedSamples, encode_samples
 from macromicro.models.optimise import rate_shares, update
 from macromicro.models.progress import Progress, training_key
 from macromicro.models.trainable import check_method, load_trainable
@@ -74,12 +74,12 @@ def train_models(jobs: Iterable[Job], *, base: str | Path, settings: FinetunePar
     """Fine-tune the model at `base` on each dataset anew, save it with its tokenizer, and yield it as soon as it is.
 
     A step takes `batch_size` times `gradient_accumulation` samples, `batch_size` of them in one pass through the model;
-    the order of a dataset does not matter. Samples longer than `max_tokens` lose their end (see `length_report`). The
-    learning rate warms up over `warmup_share` of the steps and falls to zero as a cosine. AdamW, trained weights in
-    float32 (`trainable` says why). A model that is stopped half-way leaves nothing at its path, and beside it, if it
-    trained for `save_every_minutes`, a hidden file from which it goes on (`progress`).
-    Raises ValueError if samples with a response token within `max_tokens` are fewer than the steps of an epoch, if a
-    loss or gradient is not a number, or if the method needs a package that is not there.
+    the order of a dataset does not matter. Nothing is cut: what a dataset covers, its model has seen. The learning rate
+    warms up over `warmup_share` of the steps and falls to zero as a cosine. AdamW, trained weights in float32
+    (`trainable` says why). A model that is stopped half-way leaves nothing at its path, and beside it, if it trained
+    for `save_every_minutes`, a hidden file from which it goes on (`progress`).
+    Raises ValueError if a sample has more than `max_tokens` tokens, if a loss or gradient is not a number, or if the
+    method needs a package that is not there.
     """
     check_method(settings)
     tokenizer = load_tokenizer(base, template=settings.template)
@@ -106,16 +106,14 @@ def load_models(paths: Iterable[Path], base: str | Path, *, dtype: torch.dtype =
         shared = adapted.unload()
 
 
-def length_report(dataset: pd.DataFrame, tokenizer: Any, *, max_tokens: int) -> pd.DataFrame:
-    """How many samples and tokens training sees, and how many samples `max_tokens` shortens or drops."""
-    whole = encode_samples(dataset, tokenizer)
-    seen = truncate(whole, max_tokens)
+def length_report(dataset: pd.DataFrame, tokenizer: Any) -> pd.DataFrame:
+    """How many samples, tokens and response tokens training sees, and the tokens of the longest sample."""
+    encoded = encode_samples(dataset, tokenizer)
     facts = {
-        "samples": len(whole.ids),
-        "cut": int((whole.lengths > max_tokens).sum()) - (len(whole.ids) - len(seen.ids)),
-        "dropped": len(whole.ids) - len(seen.ids),
-        "tokens": int(seen.lengths.sum()),
-        "response tokens": int((seen.lengths - seen.prompt_lengths).sum()),
+        "samples": len(encoded.ids),
+        "tokens": int(encoded.lengths.sum()),
+        "response tokens": int((encoded.lengths - encoded.prompt_lengths).sum()),
+        "longest sample": int(encoded.lengths.max()),
     }
     return pd.DataFrame({"count": facts})
 
@@ -134,8 +132,8 @@ def lay_end_to_end(encoded: EncodedSamples, rows: IntArray) -> tuple[torch.Tenso
 
 def _train(job: Job, base: str | Path, tokenizer: Any, settings: FinetuneParams) -> Trained:
     """Train and save the model of one dataset."""
-    encoded = truncate(encode_samples(job.dataset, tokenizer), settings.max_tokens)
-    steps = _steps(len(encoded.ids), len(job.dataset), settings, np.random.default_rng(job.seed))
+    encoded = _encode(job.dataset, tokenizer, settings.max_tokens)
+    steps = _steps(len(encoded.ids), settings, np.random.default_rng(job.seed))
     facts = settings.model_dump(mode="json", exclude={"save_every_minutes", "models_per_job"}) | {"seed": job.seed}
     key = training_key(encoded, base, facts)
     progress = Progress(job.path, key, every_minutes=settings.save_every_minutes)
@@ -149,18 +147,22 @@ def _train(job: Job, base: str | Path, tokenizer: Any, settings: FinetuneParams)
     return Trained(job.path, losses, seconds, resumed_at)
 
 
-def _steps(n_kept: int, n_samples: int, settings: FinetuneParams, rng: Generator) -> list[IntArray]:
-    """The rows of the samples of every step: in a new order each epoch, dealt out evenly over its steps.
-
-    The steps are those of the whole dataset: a dropped sample makes a step smaller, not the training shorter.
-    """
-    n_steps = -(-n_samples // (settings.batch_size * settings.gradient_accumulation))
-    if n_kept < n_steps:
+def _encode(dataset: pd.DataFrame, tokenizer: Any, max_tokens: int) -> EncodedSamples:
+    """The samples as tokens. Raises ValueError naming the longest if it has more than `max_tokens`."""
+    encoded = encode_samples(dataset, tokenizer)
+    longest = int(encoded.lengths.argmax())
+    if encoded.lengths[longest] > max_tokens:
         raise ValueError(
-            f"max_tokens={settings.max_tokens} leaves a response token in {n_kept} of {n_samples} samples, but an "
-            f"epoch has {n_steps} steps, each of which needs a sample"
+            f"max_tokens={max_tokens} must hold every sample, for none is cut, but {encoded.ids[longest]!r} has "
+            f"{encoded.lengths[longest]}, and {(encoded.lengths > max_tokens).sum()} of {len(encoded.ids)} have more"
         )
-    return [rows for _ in range(settings.n_epochs) for rows in np.array_split(rng.permutation(n_kept), n_steps)]
+    return encoded
+
+
+def _steps(n_samples: int, settings: FinetuneParams, rng: Generator) -> list[IntArray]:
+    """The rows of the samples of every step: in a new order each epoch, dealt out evenly over its steps."""
+    n_steps = -(-n_samples // (settings.batch_size * settings.gradient_accumulation))
+    return [rows for _ in range(settings.n_epochs) for rows in np.array_split(rng.permutation(n_samples), n_steps)]
 
 
 def _descend(

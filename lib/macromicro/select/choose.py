@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.random import Generator, default_rng
+from numpy.random import Generator
 from numpy.typing import NDArray
 
 from macromicro.annotate.tokens import tokenize
 from macromicro.annotate.types import TypeMatrix
+from macromicro.select.pools import peel
 from macromicro.select.rivals import choose_rows
 from macromicro.select.select import count_types, draw_baseline, evenness, select_datasets
 from macromicro.study.sections import Method, Part
+from macromicro.study.streams import seed_of, stream
 
 Embed = Callable[[pd.Series], NDArray[np.float32]]
 
@@ -47,11 +49,11 @@ def choose(
     if types is not None:
         _check_same(samples, types)
     facts: dict[str, Any] = {}
-    rng = default_rng(seed)
     if method == "even":
         if types is None:
             raise ValueError(f"method {method!r} needs types: give a granularity")
-        table, chosen = select_datasets(types, levels=[level], sizes=[size], seeds=[seed], seed=seed)
+        peeling = peel(types, seed=seed_of("peel", seed))
+        table, chosen = select_datasets(types, peeling, levels=[level], sizes=[size], seed=seed)
         rows = next(iter(chosen.values()))
         facts = {"types in the pool": int(table["k"].iloc[0]), "samples in the pool": int(table["pool_size"].iloc[0])}
     else:
@@ -60,13 +62,13 @@ def choose(
             method,
             len(texts),
             size=size,
-            rng=rng,
+            rng=stream(method, seed),
             lengths=lambda: tokenize(texts, None, unit="bare-word").lengths,
             vectors=lambda: embed(texts),
             types=types,
         )
     if types is not None:
-        facts |= describe_coverage(types, rows, default_rng(seed))
+        facts |= describe_coverage(types, rows, stream("by chance", seed))
     return Choice(rows, facts)
 
 

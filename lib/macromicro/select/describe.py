@@ -9,8 +9,10 @@ from tqdm import tqdm
 
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix
+from macromicro.corpus.overlap import near_duplicates
 from macromicro.measure.embedding_diversity import DENSITY_POWER, local_density, mean_novelty, novelsum, vendi_score
 from macromicro.measure.metrics import METRICS, measure, take
+from macromicro.select.pools import Peeling
 from macromicro.select.select import count_types, evenness
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout
@@ -18,6 +20,8 @@ from macromicro.study.layout import Layout
 Embed = Callable[[pd.Series, str], NDArray[np.float32]]
 Tokenize = Callable[[pd.Series], TokenizedTexts]
 PARTS = ("instruction", "response")
+NEAR = 0.7
+"""Jaccard similarity of word 5-grams from which on two samples are near-duplicates."""
 
 
 def align_samples(samples: pd.DataFrame, types: TypeMatrix) -> pd.DataFrame:
@@ -93,6 +97,34 @@ def add_lengths(levels: pd.DataFrame, metrics: pd.DataFrame) -> pd.DataFrame:
     lengths = metrics.set_index(["part", "dataset"])["SL"]
     columns = {f"{part}_tokens": levels["dataset"].map(lengths[part]) for part in PARTS}
     return levels.assign(**columns)
+
+
+def add_contents(
+    levels: pd.DataFrame, samples: pd.DataFrame, rows: Mapping[str, ArrayLike], response_tokens: ArrayLike
+) -> pd.DataFrame:
+    """The table of datasets with the columns n_response_tokens and near_duplicates.
+
+    `near_duplicates` is the share of a dataset's samples of which another one says nearly the same: instruction and
+    response together have a Jaccard similarity of 0.7 or more (`overlap.near_duplicates`).
+    Parameters: samples, columns id, instruction and response; rows, those of each dataset; response_tokens, shape
+    (n_samples,).
+    """
+    texts = pd.Series((samples["instruction"] + "\n" + samples["response"]).to_numpy(), samples["id"])
+    lengths, chosen = np.asarray(response_tokens), [np.asarray(rows[name]) for name in levels["dataset"]]
+    shares = [len(near_duplicates(texts.iloc[one], threshold=NEAR)) / len(one) for one in chosen]
+    return levels.assign(n_response_tokens=[int(lengths[one].sum()) for one in chosen], near_duplicates=shares)
+
+
+def count_left_out(levels: pd.DataFrame, peeling: Peeling, unfit: TypeMatrix) -> pd.DataFrame:
+    """The table of datasets with the column n_left_out: samples that do not fit and would else be in the pool.
+
+    These are those that carry types of the pool only. Parameters: unfit, the types of the samples that do not fit, with
+    the columns that were peeled.
+    """
+    n_types = unfit.types_per_sample
+    in_pool = {k: (peeling.type_steps >= peeling.state(k)).astype(np.int64) for k in set(levels["k"])}
+    counts = {k: int(((unfit.matrix @ held == n_types) & (n_types > 0)).sum()) for k, held in in_pool.items()}
+    return levels.assign(n_left_out=levels["k"].map(counts))
 
 
 def compare_coverage(types: TypeMatrix, rows: Mapping[str, ArrayLike]) -> pd.DataFrame:

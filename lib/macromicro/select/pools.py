@@ -95,7 +95,15 @@ def peel(types: TypeMatrix, *, seed: int, pruning: Pruning = "type", allowed: Bo
     Raises ValueError if `pruning` is unknown, or `allowed` does not fit. Source: algorithm 1 of arXiv 2505.24768, our
     reading, and its literal one, in which contribution is not defined; types of its own are our definition.
     """
-    return peel_links(link(types, allowed), seed=seed, pruning=pruning)
+    links, rng = link(types, allowed), default_rng(seed)
+    if pruning == "type":
+        sample_steps, type_steps, n_steps = peel_types(*links[:4], order_types(links, rng))
+    elif pruning == "sample":
+        sample_steps, type_steps, n_steps = peel_samples(*links[:4], _order_samples(links, rng))
+    else:
+        raise ValueError(f"pruning={pruning!r} must be 'type' or 'sample'")
+    ks, pool_sizes = (_left_before(steps, n_steps + 1) for steps in (type_steps, sample_steps))
+    return Peeling(sample_steps, type_steps, ks, pool_sizes)
 
 
 def link(types: TypeMatrix, allowed: BoolArray | None = None) -> Links:
@@ -108,19 +116,6 @@ def link(types: TypeMatrix, allowed: BoolArray | None = None) -> Links:
 def order_types(links: Links, rng: Generator) -> IntArray:
     """All types in a random order that depends on their labels, not on their columns, shape (n_types,)."""
     return links.by_label[rng.permutation(len(links.by_label))]
-
-
-def peel_links(links: Links, *, seed: int, pruning: Pruning) -> Peeling:
-    """`peel` on linked arrays."""
-    rng = default_rng(seed)
-    if pruning == "type":
-        sample_steps, type_steps, n_steps = peel_types(*links[:4], order_types(links, rng))
-    elif pruning == "sample":
-        sample_steps, type_steps, n_steps = peel_samples(*links[:4], _order_samples(links, rng))
-    else:
-        raise ValueError(f"pruning={pruning!r} must be 'type' or 'sample'")
-    ks, pool_sizes = (_left_before(steps, n_steps + 1) for steps in (type_steps, sample_steps))
-    return Peeling(sample_steps, type_steps, ks, pool_sizes)
 
 
 def _order_samples(links: Links, rng: Generator) -> IntArray:

@@ -9,7 +9,7 @@ one is taken. Our reading of algorithms 1 and 2 of arXiv 2505.24768; the loops t
 `macromicro.select.peel`.
 
 What goes along with diversity is not held fixed: a sample with many types is mostly a long one. So length is shown
-beside every level, and can be bounded (`allowed`) or be the measure of size (`weights`).
+beside every level, and can be bounded (`allowed` of the peel) or be the measure of size (`weights`).
 """
 
 from collections.abc import Callable, Sequence
@@ -18,17 +18,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.random import Generator, default_rng
+from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from macromicro.annotate.types import TypeMatrix
-from macromicro.select.peel import BoolArray, IntArray, draw_evenly
-from macromicro.select.pools import Links, Peeling, Pruning, link, order_types, peel_links
+from macromicro.select.peel import IntArray, draw_evenly
+from macromicro.select.pools import Links, Peeling, link, order_types
 from macromicro.study.settings import dataset_name
+from macromicro.study.streams import stream
 
 
 class _Source(NamedTuple):
-    """What all datasets of one size are drawn from; `budget` is the weight that each must reach."""
+    """What all datasets of one size are drawn from: each must weigh `budget`; `names` are those of their stream."""
 
     types: TypeMatrix
     links: Links
@@ -36,7 +37,7 @@ class _Source(NamedTuple):
     weights: IntArray
     size: int
     budget: int
-    seed: int
+    names: tuple[str | int, ...]
 
 
 def sample_evenly(types: TypeMatrix, pool: ArrayLike, size: int, rng: Generator) -> NDArray[np.int64]:
@@ -73,59 +74,36 @@ def draw_baseline(rows: int | ArrayLike, size: int, rng: Generator) -> NDArray[n
     return np.sort(rng.choice(rows, size, replace=False))
 
 
-def has_length(lengths: ArrayLike, band: Sequence[int] | None) -> NDArray[np.bool_]:
-    """Whether each length, shape (n_samples,), lies within the band, limits included; without a band all do.
-
-    Raises ValueError if none does.
-
-    >>> has_length([3, 8, 20], [5, 20]).tolist()
-    [False, True, True]
-    """
-    lengths = np.asarray(lengths)
-    if band is None:
-        return np.ones(len(lengths), dtype=bool)
-    inside = (lengths >= band[0]) & (lengths <= band[1])
-    if not inside.any():
-        raise ValueError(
-            f"length={list(band)} holds none of {len(lengths)} samples of {lengths.min()} to {lengths.max()} tokens"
-        )
-    return inside
-
-
 def select_datasets(
     types: TypeMatrix,
+    peeling: Peeling,
     *,
     levels: Sequence[int],
     sizes: Sequence[int],
-    seeds: Sequence[int],
-    seed: int = 0,
-    pruning: Pruning = "type",
-    allowed: BoolArray | None = None,
+    seed: int,
+    names: Sequence[str | int] = (),
     weights: IntArray | None = None,
 ) -> tuple[pd.DataFrame, dict[str, NDArray[np.int64]]]:
-    """Table of the datasets of one strategy, and the rows of each, for every size, level and seed (see the module).
+    """Table of the datasets of one strategy and seed, and the rows of each, for every size and level (see the module).
 
-    All datasets share one peel; `seed` also decides pools, `seeds` vary what is drawn.
-
-    Parameters: pruning, see `pools.peel`; allowed, shape (n_samples,), rows that may be drawn, others count as samples
-    without types; weights, whole numbers, shape (n_samples,), what each sample costs, such as its response tokens: a
-    dataset of size N is then as many samples as reach N times the mean weight of all that carry a type and are allowed.
+    Parameters: peeling, of these types: rows that were not allowed in it are in no dataset; seed and names, the stream
+    of random numbers that they are drawn with (`streams.stream`), the seed in the names of datasets too; weights, whole
+    numbers, shape (n_samples,), what each sample costs, such as its response tokens: a dataset of size N is then as
+    many samples as reach N times the mean weight of all in the peel.
     Table, a row per dataset: dataset, size, level, seed, k_target (types to cover), k (types of the pool), pool_size,
-    n_samples, n_types_covered, coverage (share of the types of the corpus), evenness (see `evenness`).
-    Raises ValueError where a level is no percentage, more samples are asked for than carry types and are allowed, or
-    several levels where size leaves no room between 0 and 100 %; and if pruning, allowed or weights do not fit.
+    n_samples, n_types_covered, coverage (share of the types that any sample carries), evenness (see `evenness`).
+    Raises ValueError where a level is no percentage, more samples are asked for than are in the peel, or several levels
+    where size leaves no room between 0 and 100 %; and if weights do not fit.
     """
-    links = link(types, allowed)
-    peeling = peel_links(links, seed=seed, pruning=pruning)
-    costs = _weigh(types, peeling, weights)
+    links, costs = link(types), _weigh(types, peeling, weights)
     records, rows = [], {}
     for size in sizes:
-        source = _Source(types, links, peeling, costs, size, _set_budget(peeling, costs, size, allowed), seed)
+        budget = _set_budget(peeling, costs, size)
+        source = _Source(types, links, peeling, costs, size, budget, (*names, seed, size))
         for level, (target, k) in zip(levels, _choose_pools(source, levels), strict=True):
-            for replicate in seeds:
-                name = dataset_name(size, level, replicate)
-                rows[name] = _draw_dataset(source, k, [seed, replicate, size, k])
-                records.append((name, size, level, replicate, target, k, *_describe(source, k, rows[name])))
+            name = dataset_name(size, level, seed)
+            rows[name] = _draw_dataset(source, k, "dataset")
+            records.append((name, size, level, seed, target, k, *_describe(source, k, rows[name])))
     columns = ["dataset", "size", "level", "seed", "k_target", "k", "pool_size", "n_samples"]
     return pd.DataFrame(records, columns=[*columns, "n_types_covered", "coverage", "evenness"]), rows
 
@@ -165,12 +143,11 @@ def _weigh(types: TypeMatrix, peeling: Peeling, weights: IntArray | None) -> NDA
     return weights.astype(np.int64)
 
 
-def _set_budget(peeling: Peeling, weights: IntArray, size: int, allowed: BoolArray | None) -> int:
+def _set_budget(peeling: Peeling, weights: IntArray, size: int) -> int:
     """What a dataset of `size` samples weighs on average."""
     n_typed = int(peeling.pool_sizes[0])
     if not 1 <= size <= n_typed:
-        narrowed = "" if allowed is None else f" and are among the {np.count_nonzero(allowed)} allowed"
-        raise ValueError(f"size={size} must be between 1 and the {n_typed} samples that carry a type{narrowed}")
+        raise ValueError(f"size={size} must be between 1 and the {n_typed} samples that carry a type and are allowed")
     return round(size * int(weights[peeling.sample_steps >= 0].sum()) / n_typed)
 
 
@@ -192,7 +169,7 @@ def _choose_pools(source: _Source, levels: Sequence[int]) -> list[tuple[int, int
         k = ks[state]
         if (k - 1) * heaviest < source.budget:
             return k
-        return int(np.count_nonzero(count_types(source.types, _draw_dataset(source, k, [source.seed, source.size, k]))))
+        return int(np.count_nonzero(count_types(source.types, _draw_dataset(source, k, "trial"))))
 
     lowest = peeling.smallest_state(source.budget, source.weights)
     k_min, k_max = covered(lowest), covered(0)
@@ -225,9 +202,10 @@ def _last_that_covers(covered: Callable[[int], int], goal: int, state: int) -> i
     return state
 
 
-def _draw_dataset(source: _Source, k: int, seed: list[int]) -> NDArray[np.int64]:
-    """Rows of a dataset drawn from the pool of `k` types, sorted."""
-    return _draw(source.links, source.peeling.pool(k), source.weights, source.budget, default_rng(seed))
+def _draw_dataset(source: _Source, k: int, use: str) -> NDArray[np.int64]:
+    """Rows of a dataset drawn from the pool of `k` types, sorted; levels that share a pool are one dataset."""
+    rng = stream(*source.names, use, k)
+    return _draw(source.links, source.peeling.pool(k), source.weights, source.budget, rng)
 
 
 def _describe(source: _Source, k: int, rows: IntArray) -> tuple[int, int, int, float, float]:

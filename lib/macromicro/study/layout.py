@@ -57,6 +57,11 @@ class Layout:
         return self.root / "respond" / "samples.parquet"
 
     @property
+    def population(self) -> Path:
+        """Tokens of every sample, and whether the model sees it whole: id, tokens, those of either part, fits."""
+        return self.root / "population" / "samples.parquet"
+
+    @property
     def base_model(self) -> Path:
         """The base model as an ordinary checkpoint, with tokenizer and chat template."""
         return self.root / "base_model"
@@ -95,7 +100,7 @@ class Layout:
         return self.root / "datasets" / strategy / f"{dataset}.parquet"
 
     def levels(self, strategy: str, seed: int) -> Path:
-        """A row per dataset of a strategy and seed: size, level, k, pool size, coverage, evenness, lengths."""
+        """A row per dataset of a strategy and seed: size, level, k, pool size, coverage, evenness, what it holds."""
         return self.root / "datasets" / strategy / f"levels-s{seed}.parquet"
 
     def metrics(self, strategy: str, seed: int) -> Path:

@@ -209,7 +209,11 @@ class TokensParams(Section):
 
 
 class TypesParams(Section):
-    """What happens to samples without any type, for every strategy."""
+    """What happens to samples without any type, for every strategy.
+
+    `own` gives each a type of its own, `nearest` the types of the most similar text that has some. `drop` never draws
+    them: on the command line only, for the baseline of a study is drawn from all samples, and its datasets are as well.
+    """
 
     untyped: Literal["drop", "own", "nearest"] = "drop"
 
@@ -225,13 +229,23 @@ class TypeSettings(Section):
     types: TypesParams = TypesParams()
 
 
+class PopulationParams(Section):
+    """Which samples may be in a dataset: those that fit `finetune.max_tokens` as a conversation.
+
+    `max_dropped` is the largest share of the samples that may not fit; with more the study stops.
+    """
+
+    max_dropped: Share = 0.05
+
+
 class SelectParams(Section):
     """The grid of a strategy: diversity levels (percent), dataset sizes and seeds; and how its datasets are drawn.
 
-    `length` is the band of response tokens (of the base model) that samples must have, and then the baseline is drawn
-    from the same band. `budget` says what is equal among datasets: `samples`, or `tokens`, the response tokens that so
-    many samples have on average. `pruning` is what the peel removes, one at a time: the `type` that costs fewest
-    samples, or the `sample` that contributes least (the paper's words).
+    Every seed draws its datasets and its baseline from a `share` of the samples, its own by a hash of seed and id; with
+    one seed alone it may be 1. `length` is the band of response tokens (of the base model) that samples must have, and
+    then the baseline is drawn from the same band. `budget` says what is equal among datasets: `samples`, or `tokens`,
+    the response tokens that so many samples have on average. `pruning` is what the peel removes, one at a time: the
+    `type` that costs fewest samples, or the `sample` that contributes least (the paper's words).
     """
 
     levels: Annotated[list[Level], Field(min_length=1)] = [0, 16, 33, 50, 66, 83, 100]
@@ -240,6 +254,7 @@ class SelectParams(Section):
     length: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     budget: Literal["samples", "tokens"] = "samples"
     pruning: Literal["type", "sample"] = "type"
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "SelectParams":
@@ -249,6 +264,8 @@ class SelectParams(Section):
                 raise ValueError(f"{name}={values} must not repeat a value")
         if self.length and self.length[0] > self.length[1]:
             raise ValueError(f"length={self.length} must name the shorter limit first")
+        if self.share == 1 and len(self.seeds) > 1:
+            raise ValueError(f"share=1 must be below 1 with seeds={self.seeds}: they would peel the same samples")
         return self
 
 

@@ -21,6 +21,7 @@ from macromicro.study.sections import (
     JudgeParams,
     Method,
     Part,
+    PopulationParams,
     RespondParams,
     Section,
     SelectParams,
@@ -28,6 +29,7 @@ from macromicro.study.sections import (
     TokensParams,
     TopicsParams,
     TypeSettings,
+    TypesParams,
 )
 
 OVERRIDDEN = ("topics", "tags", "tokens", "select")
@@ -110,6 +112,8 @@ class StrategyParams(Section):
         for name in OVERRIDDEN:
             if getattr(self, name) and name not in read:
                 raise ValueError(f"{name} is not read by a strategy of granularity={self.granularity!r}")
+        if "share" in self.select:
+            raise ValueError("select.share is of the whole study: strategies are held against one baseline")
         for key in ("levels", "pruning", "budget"):
             if self.method != "even" and key in self.select:
                 raise ValueError(f"select.{key} is for method='even', but method={self.method!r}")
@@ -199,6 +203,8 @@ class Origin(Section):
 class Study(TypeSettings, Origin):
     """All settings of a study, in this order: those of its origin, those of its types, and its own."""
 
+    types: TypesParams = TypesParams(untyped="nearest")
+    population: PopulationParams = PopulationParams()
     select: SelectParams = SelectParams()
     finetune: FinetuneParams = FinetuneParams()
     answer: AnswerParams = AnswerParams()
@@ -208,11 +214,16 @@ class Study(TypeSettings, Origin):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "Study":
+        if self.types.untyped == "drop":
+            raise ValueError(
+                "types.untyped='drop' would draw datasets from other samples than the baseline: use 'nearest' or 'own'"
+            )
         limit = self.corpus.limit
         for strategy in [self.strategy(name) for name in self.strategies]:
             for size in strategy.select.sizes:
-                if limit is not None and size > limit:
-                    raise ValueError(f"select.sizes: size={size} must be at most corpus.limit={limit}")
+                if limit is not None and size > limit * strategy.select.share:
+                    share = f"select.share={strategy.select.share}"
+                    raise ValueError(f"select.sizes: size={size} must be at most {share} of corpus.limit={limit}")
             if strategy.granularity == "meso" and strategy.tags.tagger == "llm" and not self.tag_llm.model:
                 raise ValueError("tag_llm.model must name a language model: tags.tagger='llm' asks it for tags")
         if "llm" in self.judge.kinds and not self.judge_llm.model:
@@ -258,7 +269,8 @@ class Study(TypeSettings, Origin):
             known = found.get(strategy.baseline)
             sizes = {strategy.baseline_size, *(known.select.sizes if known else ())}
             seeds = {*strategy.select.seeds, *(known.select.seeds if known else ())}
-            select = SelectParams(sizes=sorted(sizes), seeds=sorted(seeds), length=strategy.select.length)
+            length, share = strategy.select.length, self.select.share
+            select = SelectParams(sizes=sorted(sizes), seeds=sorted(seeds), length=length, share=share)
             found[strategy.baseline] = strategy.model_copy(
                 update={"name": strategy.baseline, "part": "response", "granularity": None, "method": "random",
                         "family": BASELINE, "select": select, "topics": self.topics, "tags": self.tags,

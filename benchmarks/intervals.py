@@ -1,6 +1,6 @@
 """How often intervals of slopes hold, how wide they are and what they see, beside a line through all seeds together.
 
-python benchmarks/coverage.py [--studies 2000] [--levels 400]
+python benchmarks/intervals.py [--studies 2000] [--levels 400]
 
 Studies are drawn as in tests/analyse/simulated_studies.py: seven levels, a true slope of about 10 points from 0 to 100
 percent. `pooled` is `stats.fit_slopes`, ordinary least squares on the scores of all seeds. With one seed the truth is
