@@ -257,8 +257,8 @@ def test_every_number_of_prompts_and_samples_says_which_and_agrees_on_all_pages(
     assert re.findall(r"(held out|used|answered|scored) (\d+) ", answered) == [(a, str(n)) for a, n in PROMPTS.items()]
     assert "used 206 74 stand in a text that models have read, 20 are more than corpus.n_eval = 200" in answered
     assert "answered 200 6 do not fit the base model’s context" in answered
-    typed = re.findall(r"response-micro 2 (\d+) (\d+) ", words(site, "stages/3_annotate.html"))
-    assert [sum(map(int, row)) for row in typed] == [finished_study.N_SAMPLES]
+    typed = re.findall(r"response-micro 2 (\d+) (\d+) nearest", words(site, "stages/3_annotate.html"))
+    assert typed == [(str(finished_study.N_SAMPLES), "1")]
 
 
 def test_models_that_answered_other_numbers_of_prompts_have_no_book(tmp_path):
@@ -297,6 +297,7 @@ def test_the_page_of_annotations_says_what_was_not_embedded(tmp_path):
     assert summary.NOT_EMBEDDED not in summary.annotations(Layout(tmp_path), study, found)
     path = Layout(tmp_path).types("narrow_band")
     cut = {"n_texts": 9, "n_cut": 3, "n_pieces": 200, "n_pieces_cut": 41}
-    save_types(replace(load_types(path), report={"embedded": cut}), path)
+    untyped = {"policy": "nearest", "n": 0, "n_samples": 9}
+    save_types(replace(load_types(path), report={"embedded": cut, "untyped": untyped}), path)
     table = summary.annotations(Layout(tmp_path), study, found)
     assert table[summary.NOT_EMBEDDED].tolist() == ["–", "20.5%"]

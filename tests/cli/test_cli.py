@@ -346,7 +346,7 @@ def test_the_settings_of_the_command_line_are_those_of_a_study_in_the_order_of_i
     names = list(settings.Study.model_fields)
     assert names[:4] == ["study", "description", "seed", "strategies"]
     own = list(settings.TypeSettings.model_fields)
-    assert names[names.index("embed") : names.index("select")] == own
+    assert names[names.index("embed") : names.index("population")] == own
     assert names.index("respond") + 1 == names.index("embed")
 
 

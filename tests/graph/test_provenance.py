@@ -21,7 +21,7 @@ def test_the_manifest_says_what_was_run(finished, folder, monkeypatch):
         "types/response-micro.npz": hashlib.sha256(b"made by 3_annotate/response-micro").hexdigest()
     }
     assert manifest["inputs"].keys() == {"respond/samples.parquet", "base_model"}
-    assert manifest["settings"].keys() == {"tokens", "types", "seed", "part", "granularity"}
+    assert manifest["settings"].keys() == {"tokens", "types", "embed", "seed", "part", "granularity"}
     assert manifest["params"] == finished.model_dump(mode="json")
     assert manifest["peak_memory_mib"] > 10
     assert str(folder) not in json.dumps(manifest)

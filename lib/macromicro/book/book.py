@@ -38,7 +38,7 @@ FIGURES = {"bands": "3_annotate", "pool": "4_select", "scores": "8_analyse"}
 NUMBER = r"(?:\[?[-+]?\d[\d,.]*(?:\s?%)?(?:\]\(.*\))?)?|–"
 """A cell that holds a number, perhaps as a link, or nothing."""
 READING_ORDER = (
-    *("1_corpus", "0_base_model", "2_respond", "3_annotate", "4_select", "4_rival"),
+    *("1_corpus", "0_base_model", "2_respond", "3_annotate", "3_population", "4_select", "4_rival"),
     *("5_finetune", "6_answer", "7_judge"),
 )
 """Stages as the menu lists them: as data passes through them, and datasets of levels before those without."""

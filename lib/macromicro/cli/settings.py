@@ -80,7 +80,8 @@ def list_settings(settings: TypeSettings, granularity: Granularity) -> dict[str,
     if granularity == "meso" and settings.tags.tagger == "llm":
         sections.append("tag_llm")
     listed = list_sections(settings, sections)
-    return {name: value for name, value in listed.items() if name != "tokens.tokenizer"}
+    told = {"tokens.tokenizer"} | ({"tokens.revision"} if settings.tokens.revision is None else set())
+    return {name: value for name, value in listed.items() if name not in told}
 
 
 def describe_choice(method: str, level: int, settings: TypeSettings) -> dict[str, Any]:

@@ -193,18 +193,22 @@ def _model(study: Study, dataset: Dataset) -> Cell:
 
 def _answers(study: Study, dataset: Dataset) -> Cell:
     out, place = study.out, (dataset.strategy, dataset.name)
-    inputs = (out.model(*place), out.prompts, out.base_model)
     given = {"dataset": dataset.name}
-    asked = {"likelihood": study.judge.reads_likelihood, "template": study.finetune.template}
-    settings = {**_section(study, "answer", "seed"), **asked}
+    inputs, settings = (out.model(*place), out.prompts, out.base_model), _answering(study)
     return Cell("6_answer", "/".join(place), given, settings, inputs, (out.answers(*place),))
+
+
+def _answering(study: Study) -> dict[str, Any]:
+    """What answers depend on: of the judge only whether one reads likelihoods, of training only the template."""
+    read = {"judge": {"reads_likelihood": study.judge.reads_likelihood}}
+    return {**_section(study, "answer", "seed"), **read, "finetune": {"template": study.finetune.template}}
 
 
 def _untuned_answers(study: Study) -> Cell:
     """The answers of the base model, whose draws at a temperature go by the study's seed alone: once in a study."""
     out = study.out
     inputs, outputs = (out.base_model, out.prompts), (out.answers(UNTUNED, UNTUNED),)
-    settings = _section(study, "answer", "seed")
+    settings = _answering(study)
     member = Cell("6_answer", f"{UNTUNED}/{UNTUNED}", {"dataset": UNTUNED}, settings, inputs, outputs)
     given = {"strategy": UNTUNED, "seed": None, "batch": 1}
     return Cell("6_answer", UNTUNED, given, settings, inputs, outputs, (member,))

@@ -110,7 +110,7 @@ def _ask_once(client: "OpenAI", model: str, max_tokens: int, conversation: Conve
         raise ValueError(f"{server} has no model {model!r}: {_without_key(error)}") from None
     except openai.APIStatusError as error:
         _warn_of(server, f"status {error.status_code} {error.code or ''}")
-    except json.JSONDecodeError:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         _warn_of(server, "no JSON")
     except openai.OpenAIError as error:
         raise ValueError(f"{server} gives no reply that can be read: {_without_key(error)}") from None
