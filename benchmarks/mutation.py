@@ -61,9 +61,10 @@ TESTS_BESIDE = {
     "select/select": "select/test_rivals.py",
 }
 """Tests that cover a module beside those of its own name, which are always run."""
-LEFT_OUT: tuple[str, ...] = ()
-"""Tests of more than ten seconds whose lines others cover."""
-WARM = "hypothesis pyarrow.parquet scipy.stats sklearn.metrics statsmodels.api nltk torch transformers".split()
+LEFT_OUT = ("tests/judge/test_validity.py::test_the_tutorial_shows_the_kept_numbers_or_those_of_a_file",)
+"""Tests that run a notebook, whose lines others cover."""
+WARM = "hypothesis pyarrow.parquet scipy.stats sklearn.metrics sklearn.linear_model statsmodels.api nltk torch openai "
+WARM += "transformers papermill nbformat pydantic yaml tqdm skeletoken tokenizers huggingface_hub datasets"
 SECONDS = 20.0
 MEMORY = 16 << 30
 Span = tuple[tuple[int, int], tuple[int, int]]
@@ -81,14 +82,14 @@ class Mutant:
 
 def list_mutants(module: str, code: str) -> list[Mutant]:
     """All that cosmic-ray can change in the code of a module, annotations and asterisks of signatures left out."""
-    tree, (annotations, signatures) = get_ast(code), find_signatures(code)
+    nodes, (annotations, signatures) = list(ast_nodes(get_ast(code))), find_signatures(code)
     mutants = []
     for name in operator_names():
         if get_operator(name).arguments():
             continue
         operator = get_operator(name)()
         hidden = annotations + (signatures if "BinaryOperator" in name else [])
-        places = chain.from_iterable(operator.mutation_positions(node) for node in ast_nodes(tree))
+        places = chain.from_iterable(operator.mutation_positions(node) for node in nodes)
         for occurrence, (start, _) in enumerate(places):
             if not any(first <= tuple(start) < last for first, last in hidden):
                 mutants.append(Mutant(module, name, occurrence, start[0]))
@@ -248,7 +249,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         copy_tracked(root, Path(folder))
         os.environ["PYTHONPATH"] = f"{folder}/lib"
-        for name in WARM:
+        for name in WARM.split():
             importlib.import_module(name)
         run_mutants(mutants, Path(folder), asked.results)
     show_shares(read_results(asked.results))

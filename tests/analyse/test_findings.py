@@ -128,6 +128,16 @@ def test_metrics_that_the_paper_has_not_follow_its_own(out):
     assert table.loc[["MTLD", "IE"], "response, paper"].tolist() == ["–", "+0.58"]
 
 
+def test_the_best_metrics_are_those_of_a_part_that_follow_the_score_most(out):
+    rows = [("paper", "response", metric, r) for metric, r in
+            (("IE", 0.2), ("SL", -0.75), ("BL", None), ("CR", 0.5), ("ED", -0.1))]  # fmt: skip
+    rows += [("paper", "instruction", "IE", 0.9), ("bands", "response", "IE", 0.8)]
+    write(out, "correlations", ["family", "part", "metric", "r"], rows)
+    assert findings.best_metrics(out, "response") == ["SL (-0.75)", "CR (+0.50)", "IE (+0.20)"]
+    assert findings.best_metrics(out, "response", n=1) == ["SL (-0.75)"]
+    assert findings.best_metrics(out, "instruction") == ["IE (+0.90)"]
+
+
 def test_prompts_are_those_that_were_judged(out):
     assert findings.n_prompts(out) == "7 to 1,003"
     scores = findings.load_scores(out)

@@ -6,7 +6,7 @@ import pytest
 from analyse.judged_pairs import verdicts
 from macromicro.analyse.win_rates import at_equal_length, by_prompt, clustered_mean, rate_models, win_rates
 from scipy.special import expit
-from scipy.stats import t
+from scipy.stats import norm, t
 
 
 def test_win_rate_and_standard_error_by_hand():
@@ -31,6 +31,9 @@ def test_clusters_of_equal_prompts_count_as_one():
     assert (mean, df) == (0.5, 1)
     assert se == pytest.approx(np.array([1.0, 0.0]).std(ddof=1) / np.sqrt(2))
     assert np.isnan(clustered_mean(values, np.array(list("aaaaaa")))[1])
+    row = win_rates(verdicts(values, cluster=clusters)).iloc[0]
+    assert row["high"] - row["low"] == pytest.approx(2 * 100 * se * t.ppf(0.975, 1))
+    assert np.isnan(win_rates(verdicts(values, cluster="a"))["low"].iloc[0])
 
 
 def test_clustered_standard_error_is_that_of_simulated_clusters():
@@ -118,6 +121,10 @@ def test_ratings_recover_strengths():
 
 def test_two_models_are_rated_by_the_odds():
     table = rate_models(verdicts([1] * 75 + [0] * 25)).set_index("model")
+    half = 400 / np.log(10) * norm.ppf(0.975) * np.sqrt(1 / 75 + 1 / 25) / 2  # a model's rating is half of the distance
+    assert (table["high"] - table["rating"]).tolist() == pytest.approx([half, half], rel=0.02)
+    assert (table["rating"] - table["low"]).tolist() == pytest.approx([half, half], rel=0.02)
+    assert table["n_prompts"].tolist() == [100, 100]
     assert table["rating"]["new"] - table["rating"]["old"] == pytest.approx(400 * np.log10(3))
     assert table["expected"]["new"] == pytest.approx(75)
 

@@ -89,6 +89,31 @@ def test_verdicts_of_a_study(tmp_path):
         read_verdicts([tmp_path / "verdicts.csv"])
 
 
+def test_what_a_study_wrote_beside_its_verdicts_is_kept(tmp_path):
+    file = tmp_path / "verdicts.parquet"
+    table = pd.DataFrame({"dataset": ["d"], "prompt_id": ["p"], "verdict": ["loss"]})
+    table.assign(judge="length", baseline="b", length=7, length_baseline=9).to_parquet(file)
+    row = read_verdicts([file]).iloc[0]
+    named = ["model", "against", "judge", "prompt_id", "points", "length", "length_against", "cluster"]
+    assert row[named].tolist() == ["d", "b", "length", "p", 0.0, 7, 9, "p"]
+    table.to_parquet(file)
+    row = read_verdicts([file]).iloc[0]
+    assert row[["against", "judge"]].tolist() == ["baseline", "judge"]
+    assert row[["order", "length", "length_against"]].isna().all()
+    table.head(0).to_parquet(file)
+    with pytest.raises(ValueError, match="holds no verdict"):
+        read_verdicts([file])
+
+
+def test_annotations_without_an_annotator_are_of_one_judge_and_broken_ones_are_refused(tmp_path):
+    assert read_verdicts([written(tmp_path, [annotation()])])["judge"].tolist() == ["annotator"]
+    with pytest.raises(ValueError, match="a list of objects"):
+        read_verdicts([written(tmp_path, [annotation(), "win"])])
+    (tmp_path / "half.json").write_text('[{"instruction": ')
+    with pytest.raises(ValueError, match=r"half\.json: is no JSON"):
+        read_verdicts([tmp_path / "half.json"])
+
+
 def test_both_orders_of_a_pair_are_two_verdicts(tmp_path):
     table = pd.DataFrame({"dataset": "d", "prompt_id": "p", "points": [1.0, 0.0], "order": [1, 2]})
     table.to_parquet(tmp_path / "verdicts.parquet")
@@ -102,6 +127,8 @@ def test_answers_as_alpaca_eval_reads_them():
         {"instruction": "Count.", "output": "one", "generator": "a", "dataset": "macromicro"},
         {"instruction": "Count.", "output": "two", "generator": "b", "dataset": "macromicro"},
     ]
+    with pytest.raises(ValueError, match="2 have none, such as 'q'"):
+        model_outputs(answers.assign(prompt_id=["r", "q"]), prompts)
     with pytest.raises(ValueError, match="1 have none, such as 'q'"):
         model_outputs(answers.assign(prompt_id=["p", "q"]), prompts)
     with pytest.raises(ValueError, match="a answered 'p' twice"):

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pandas as pd
 import pytest
-from macromicro.judge.pairwise import GRADES, Asking, judge_pairwise, read_prompt, read_verdict
+from macromicro.judge.pairwise import CUT_MARK, GRADES, Asking, judge_pairwise, read_prompt, read_verdict
 from macromicro.judge.verdicts import join_orders
 from macromicro.models.llm import ask_endpoint, open_client
 
@@ -291,3 +291,9 @@ def test_a_killed_run_pays_for_nothing_twice(server, tmp_path):
 def test_long_texts_are_cut(server):
     judge(server, *pairs_of(("word " * 500, "two")), max_chars=40)
     assert max(len(SHOWN.search(talk[0]["content"])["a"]) for talk, _ in server.asked) < 80
+
+
+def test_a_text_of_the_largest_length_is_whole_and_one_character_more_is_cut(server):
+    judge(server, *pairs_of(("x" * 40, "y" * 41)), max_chars=40)
+    shown = SHOWN.search(server.asked[0][0][0]["content"])
+    assert {shown["a"], shown["b"]} == {"x" * 40, "y" * 40 + CUT_MARK}

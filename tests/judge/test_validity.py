@@ -44,6 +44,7 @@ def test_accuracy_and_kappa_are_those_of_scikit_learn():
     assert found["kappa, one person"] == pytest.approx(
         np.mean([cohen_kappa_score(one, truth[kept]) for one in singles])
     )
+    assert found["accuracy, one person"] == pytest.approx(np.mean([(one == truth[kept]).mean() for one in singles]))
 
 
 def test_people_against_each_other_are_the_ceiling():
@@ -52,6 +53,8 @@ def test_people_against_each_other_are_the_ceiling():
     found = values(measure_agreement(pairs, {"judge": truth}, **QUICK), PEOPLE)
     pairwise = [cohen_kappa_score(a, b) for a, b in ((one, two), (one, three), (two, three))]
     assert found["kappa, one person"] == pytest.approx(np.mean(pairwise))
+    agreed = [(a == b).mean() for a, b in ((one, two), (one, three), (two, three))]
+    assert found["accuracy, one person"] == pytest.approx(np.mean(agreed))
     alone = measure_agreement(pairs.drop(columns=["annotator_2", "annotator_3"]), {"judge": truth}, **QUICK)
     assert set(values(alone, PEOPLE)) == {"length"}
 
@@ -67,6 +70,41 @@ def test_length_explains_all_of_a_judge_that_goes_by_it_and_none_of_another():
     table = measure_agreement(pairs, {"length": said, "other": never}, **QUICK)
     assert values(table, "length")["length"] == pytest.approx(1.0)
     assert values(table, "other")["length"] == pytest.approx(0.0, abs=1e-3)
+
+
+def test_length_explains_the_squared_correlation_with_the_logarithm_of_the_ratio():
+    pairs, truth = make_pairs()
+    said = np.where(np.arange(len(truth)) % 7 == 0, -1, truth)
+    kept = said >= 0
+    found = values(measure_agreement(pairs, {"judge": said, "people": truth}, **QUICK), "judge")
+    sign = np.select([said == 1, said == 2], [1, -1], default=0)[kept]
+    ratio = np.log((pairs["output_1"].str.len() + 1) / (pairs["output_2"].str.len() + 1))[kept]
+    decided = find_majority(check_votes(pairs))[kept] >= 0
+    assert found["length"] == pytest.approx(np.corrcoef(sign[decided], ratio[decided])[0, 1] ** 2)
+
+
+def test_a_judge_without_a_verdict_says_minus_one_in_every_order():
+    pairs = pd.DataFrame({"instruction": list("abc"), "output_1": "x", "output_2": "y"})
+    said = {1: ["win", None, "loss"], 2: ["win", "win", "tie"]}
+
+    def judging(answers, baseline):
+        assert answers["answer"].tolist() == ["x"] * 3 and baseline["answer"].tolist() == ["y"] * 3
+        tables = [answers.assign(order=order, verdict=verdicts, margin=0.0) for order, verdicts in said.items()]
+        return pd.concat(tables).sample(frac=1, random_state=0)
+
+    joined, orders = judge_pairs(pairs, judging)
+    assert joined.tolist() == [1, -1, 0]
+    assert orders.tolist() == [[1, 1], [-1, 1], [2, 0]]
+
+
+def test_a_wider_confidence_gives_a_wider_interval():
+    pairs, truth = make_pairs()
+    narrow, wide = (
+        measure_agreement(pairs, {"judge": truth}, confidence=confidence, **QUICK).set_index(["judge", "measure"])
+        for confidence in (0.5, 0.99)
+    )
+    assert (narrow["value"] == wide["value"]).all()
+    assert (wide["low"] < narrow["low"]).all() and (narrow["high"] < wide["high"]).all()
 
 
 def test_consistency_is_the_share_with_one_verdict_in_both_orders():
@@ -116,6 +154,8 @@ def test_votes_that_are_none_are_refused(changed, rule):
     pairs, _ = make_pairs()
     with pytest.raises(ValueError, match=rule):
         check_votes(pairs.assign(**changed))
+    with pytest.raises(ValueError, match="annotator_3 .* row 5 has 7"):
+        check_votes(pairs.assign(annotator_3=[0, 1, 2, 1, 7, 8] + [1] * 194))
     with pytest.raises(ValueError, match="missing: annotator_1"):
         check_votes(pairs[["instruction", "output_1", "output_2"]])
     with pytest.raises(ValueError, match="missing: output_1"):
@@ -136,6 +176,8 @@ def test_the_kept_numbers_are_those_that_were_published_and_measured():
     shown = show_agreement(kept)
     assert shown["judge"].tolist()[0] == PEOPLE
     assert shown.loc[3, "accuracy"] == "61.1 (55.4 to 66.4)"
+    row = kept[(kept["judge"] == "length") & (kept["measure"] == "kappa")].iloc[0]
+    assert shown.loc[3, "kappa"] == f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
 def test_a_judge_that_agrees_no_more_than_length_is_named_in_bold():
@@ -145,6 +187,8 @@ def test_a_judge_that_agrees_no_more_than_length_is_named_in_bold():
     assert "70.3 % (65.9 to 74.4), against 61.1 % for the longer answer" in describe_headline(study)
     worse = kept.assign(low=kept["low"].where(kept["judge"] != "similarity", 0.61))
     assert "**Its interval does not lie above length" in describe_headline(study, worse)
+    length = kept.loc[(kept["judge"] == "length") & (kept["measure"] == "accuracy"), "value"].item()
+    assert not is_checked("similarity", kept.assign(low=length)), "an interval that ends at length is not above it"
     assert not is_checked("likelihood", kept)
     assert describe_headline(params.load("smoke")).startswith("**How far the judge *likelihood* agrees")
     llm = params.load("paper", changes={"judge.kinds": ["llm"], "judge_llm.model": "some-model"})

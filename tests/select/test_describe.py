@@ -122,6 +122,8 @@ def test_samples_are_brought_into_the_order_of_the_types():
     assert align_samples(shuffled, TYPES).equals(SAMPLES)
     with pytest.raises(ValueError, match="'d' is in one of them only"):
         align_samples(SAMPLES.iloc[:3], TYPES)
+    with pytest.raises(ValueError, match="'c' is in one of them only"):
+        align_samples(SAMPLES.iloc[:2], TYPES)
     with pytest.raises(ValueError, match="'e' is in one of them only"):
         align_samples(SAMPLES.assign(id=["a", "b", "c", "e"]), TYPES)
 
