@@ -71,6 +71,10 @@ def test_what_is_not_defined_says_why():
     table = correlate_clusters(points, metrics).set_index("metric")
     assert table.loc["BL", "note"] == "BL does not vary"
     assert np.isnan(table.loc["BL", ["r", "low", "p", "r_given_length"]].astype(float)).all()
+    small = metrics.assign(IE=1e-14 * metrics["IE"], BL=1e6 * (1 + 1e-15 * np.arange(len(metrics))))
+    found = correlate_clusters(points, small).set_index("metric")
+    assert found.loc["BL", "note"] == "BL does not vary", "by rounding alone"
+    assert found.loc["IE", "r"] == pytest.approx(table.loc["IE", "r"])
     few = correlate_clusters(points.head(42), metrics).set_index("metric").loc["IE"]
     assert few["note"] == "no interval: only 2 strategies"
     assert np.isnan(few["low"])

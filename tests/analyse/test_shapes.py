@@ -6,8 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from analyse.simulated_studies import LEVELS, World, points_of, series_of, simulate, true_scores, verdicts_of
+from macromicro.analyse.crossed import mean_over_seeds
 from macromicro.analyse.series import Series
-from macromicro.analyse.shapes import compare_levels, describe_shapes, fit_curve, level_intervals, rank_correlation
+from macromicro.analyse.shapes import (
+    compare_levels,
+    describe_shapes,
+    fit_curve,
+    level_intervals,
+    pooled_error,
+    rank_correlation,
+)
 from scipy.optimize import curve_fit
 from scipy.stats import dunnett, norm, spearmanr
 
@@ -107,6 +115,32 @@ def test_with_seeds_only_the_width_is_that_of_dunnett():
         table = compare_levels(series[series["level"] < 100], value="margin")
         halves.append((table["high"] - table["low"]).mean() / 2)
     assert np.mean(halves) == pytest.approx(np.mean(expected), rel=0.12)
+
+
+def places_of(differences):
+    """What `pooled_error` reads of differences to the baseline, shape (n_seeds, n_levels), alike on all prompts."""
+    rows = [{"seed": seed, "level": level, "difference": value, "values": np.full(3, value)}
+            for seed, levels in enumerate(differences) for level, value in enumerate(levels)]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_degrees_of_freedom_of_levels_that_go_together_and_apart_are_those_of_box():
+    seeds = np.array([1.0, -1, 0])
+    together, correlation = pooled_error(places_of(np.column_stack([seeds, seeds])), 3)
+    assert (together.own, together.df, correlation) == pytest.approx((1 / 3, 2, 1))
+    apart = np.column_stack([np.sqrt(3) * seeds, [1, 1, -2]])  # uncorrelated, variance 3 each
+    found, correlation = pooled_error(places_of(apart), 3)
+    assert (found.own, found.df, found.shared, correlation) == pytest.approx((1, 4, 0, 0))
+
+
+def test_the_interval_of_a_level_that_stands_alone_is_that_of_a_mean_over_seeds():
+    rng = np.random.default_rng(0)
+    scores, prompts = np.array([50.0, 53, 49, 56, 52]), rng.normal(0, 10, 40)
+    for noise in (0 * prompts, prompts - prompts.mean()):
+        series = Series((np.array([50.0]),) * 5, tuple(noise[None] + score for score in scores))
+        row = level_intervals(series, 50.0, confidence=0.95, n_draws=100_000, rng=rng).iloc[0]
+        expected = mean_over_seeds(scores - 50, noise.var(ddof=1) / 40).interval(0.95)
+        assert (row["low"], row["high"]) == pytest.approx(expected, abs=0.1)
 
 
 def test_levels_that_some_seeds_lack_have_wider_intervals():

@@ -161,6 +161,14 @@ def test_a_correlation_that_is_not_defined_says_why():
     assert holed.loc["IE", "n"] == 25
 
 
+def test_what_varies_is_told_by_the_size_of_its_values():
+    points, metrics = datasets(30)
+    rounding = metrics.assign(IE=1e6 * (1 + 1e-15 * np.arange(30)), SL=1e-14 * metrics["IE"])
+    table = correlate(points, rounding).set_index("metric")
+    assert table.loc["IE", "note"] == "IE does not vary"
+    assert table.loc["SL", "r"] == pytest.approx(correlate(points, metrics).set_index("metric").loc["IE", "r"])
+
+
 def test_datasets_without_metrics_or_with_two_are_refused():
     points, metrics = datasets(5)
     with pytest.raises(ValueError, match="no response row for dataset \\['response-micro', 'd4'\\]"):

@@ -47,6 +47,12 @@ def test_accuracy_and_kappa_are_those_of_scikit_learn():
     assert found["accuracy, one person"] == pytest.approx(np.mean([(one == truth[kept]).mean() for one in singles]))
 
 
+def test_two_choices_of_equally_many_people_are_no_majority():
+    votes = np.array([[1, 1, 2, 2, 0], [1, 1, 2, 2, 1], [0, 0, 2, 2, 2], [0, 0, 0, 1, 2]])
+    assert find_majority(votes).tolist() == [-1, 1, 2, 0]
+    assert find_majority(votes[:, :4]).tolist() == [-1, -1, -1, 0]
+
+
 def test_people_against_each_other_are_the_ceiling():
     pairs, truth = make_pairs()
     one, two, three = (pairs[f"annotator_{k}"] for k in (1, 2, 3))
@@ -154,7 +160,7 @@ def test_votes_that_are_none_are_refused(changed, rule):
     pairs, _ = make_pairs()
     with pytest.raises(ValueError, match=rule):
         check_votes(pairs.assign(**changed))
-    with pytest.raises(ValueError, match="annotator_3 .* row 5 has 7"):
+    with pytest.raises(ValueError, match=r"annotator_3 .* row 5 has 7"):
         check_votes(pairs.assign(annotator_3=[0, 1, 2, 1, 7, 8] + [1] * 194))
     with pytest.raises(ValueError, match="missing: annotator_1"):
         check_votes(pairs[["instruction", "output_1", "output_2"]])

@@ -125,7 +125,7 @@ def test_samples_are_brought_into_the_order_of_the_types():
     with pytest.raises(ValueError, match="'c' is in one of them only"):
         align_samples(SAMPLES.iloc[:2], TYPES)
     with pytest.raises(ValueError, match="'e' is in one of them only"):
-        align_samples(SAMPLES.assign(id=["a", "b", "c", "e"]), TYPES)
+        align_samples(SAMPLES.assign(id=["a", "b", "e", "f"]), TYPES)
 
 
 def test_shown_samples_are_short_and_on_one_line():

@@ -81,6 +81,16 @@ def test_peel_equals_the_slow_reference(types, seed):
         assert peeling.pool(len(present)).tolist() == live
 
 
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_peel_of_many_types_and_samples_equals_the_slow_reference(seed):
+    """Heaps of more than six entries, in which a wrong parent or child is seen."""
+    types = token_like(90, 40, seed=seed)
+    states = slow_peel(types, seed)
+    assert peel(types, seed=seed).pool_sizes.tolist() == [len(live) for live, _ in states]
+    states = slow_peel_samples(types, seed)
+    assert peel(types, seed=seed, pruning="sample").ks.tolist() == [len(present) for _, present in states]
+
+
 @settings(max_examples=100, deadline=None)
 @given(matrices, st.integers(0, 5))
 def test_pools_are_nested_and_hold_exactly_their_types(types, seed):

@@ -265,6 +265,8 @@ def test_select_says_what_is_out_of_reach():
             select(types, levels=[100], sizes=[1], weights=weights)
     with pytest.raises(ValueError, match="weights must be at least 1, but sample 's0001' weighs 0"):
         select(types, levels=[100], sizes=[1], weights=[1, 0, 0, 1])  # s0002 has no type
+    with pytest.raises(ValueError, match="sample 's0001' weighs 0"):
+        select(types, levels=[100], sizes=[1], weights=[1, 0, 0, -2])
     empty = TypeMatrix(csr_array((2, 3), dtype=np.uint8), text_array(["a", "b"]), text_array("xyz"), {})
     assert peel(empty, seed=0).ks.tolist() == [0]
     with pytest.raises(ValueError, match="the 0 samples that carry a type"):
