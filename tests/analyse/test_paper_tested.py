@@ -128,6 +128,12 @@ def test_differences_are_corrected_together(tested):
     assert llama["p"] < 0.05 < llama["p_holm"]
 
 
+def test_alone_the_tables_are_tested_at_the_level_of_the_whole(tested):
+    points = paper_tested.load_points()
+    pd.testing.assert_frame_equal(paper_tested.compare_lines(points), tested.differences)
+    pd.testing.assert_frame_equal(paper_tested.fit_all_slopes(points), tested.slopes)
+
+
 def test_level_and_length_rise_as_one(tested):
     table = paper_tested.load_lengths().query("length == 'free'")
     assert tested.length.r == pytest.approx(0.986, abs=5e-4)

@@ -48,6 +48,13 @@ def test_the_hub_reads_the_card(tmp_path):
     assert "some/where" not in card.content
 
 
+def test_sources_of_equally_many_samples_stand_in_the_order_of_their_licences(tmp_path):
+    facts = {"file": "big.jsonl", "samples chosen from": 9}
+    how = {"data_file": "x.jsonl", "made_from": facts, "made_how": {}, "coverage": {}, "command": "x"}
+    save_card(rows("MIT", "Apache-2.0"), tmp_path / "README.md", **how)
+    assert "| web | Apache-2.0 | 1 |\n| web | MIT | 1 |" in (tmp_path / "README.md").read_text()
+
+
 def test_a_card_without_file_or_coverage(tmp_path):
     facts = {"file": "standard input", "samples chosen from": 3}
     save_card(rows("MIT"), tmp_path / "c.md", data_file="-", made_from=facts, made_how={}, coverage={}, command="x")

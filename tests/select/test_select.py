@@ -92,6 +92,8 @@ def test_sampler_refuses_what_it_cannot_serve():
         sample_evenly(types, [0, 2, 3], 0, default_rng(0))
     with pytest.raises(ValueError, match=r"row 1 of the pool \('s0001'\) has no type"):
         sample_evenly(types, [0, 1, 2], 1, default_rng(0))
+    with pytest.raises(ValueError, match=r"row 1 of the pool \('s0001'\) has no type"):
+        sample_evenly(make([[0], [], []]), [0, 1, 2], 1, default_rng(0))
     for pool in ([0, 0], [-1, 0], [0, 4]):
         with pytest.raises(ValueError, match="distinct rows between 0 and 3"):
             sample_evenly(types, pool, 1, default_rng(0))
