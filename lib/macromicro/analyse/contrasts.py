@@ -37,12 +37,7 @@ def compare_slopes(
         for size, group in both.groupby("size", sort=True):
             shared = _shared(group, "strategy")
             series = {name["strategy"]: found for name, found in split_series(shared, "points")} if len(shared) else {}
-            slopes = {
-                name: np.array(
-                    [slope_weights(at) @ values for at, values in zip(each.levels, each.values, strict=True)]
-                )
-                for name, each in series.items()
-            }
+            slopes = {name: _slopes_by_prompt(each) for name, each in series.items()}
             difference = slopes[one] - slopes[other] if len(slopes) == 2 else np.empty((0, 0))
             rows.append({"one": one, "other": other, "size": size} | _difference(difference))
     return _corrected(rows, confidence)
