@@ -63,7 +63,7 @@ def glance(settings: CorpusParams, *, seed: int) -> Glance:
 
 def known_corpus(samples: pd.DataFrame, prompts: pd.DataFrame, *, seed: int) -> Glance:
     """The same of a corpus that the study has read already."""
-    licences = samples["licence"].value_counts().to_dict()
+    licences = _count_licences(samples)
     return Glance(_draw(samples, seed), prompts, len(samples), len(prompts), licences, "the corpus of the study", True)
 
 
@@ -93,7 +93,7 @@ def _of_corpus(corpus: Corpus, settings: CorpusParams, seen: str, seed: int, *, 
     n_samples, n_prompts = len(corpus.samples), len(corpus.prompts)
     if not whole:
         n_samples, n_prompts = settings.limit or n_samples, settings.n_eval
-    licences = corpus.samples["licence"].value_counts().to_dict()
+    licences = _count_licences(corpus.samples)
     return Glance(_draw(corpus.samples, seed), corpus.prompts, n_samples, n_prompts, licences, seen, whole)
 
 
@@ -114,9 +114,14 @@ def _first_rows(settings: CorpusParams) -> Glance:
     n_rows = rows.info.splits[settings.split].num_examples if rows.info.splits else None
     n_left = int(n_rows * (1 - settings.eval_share - settings.base_model_share)) if n_rows else len(samples)
     n_samples = min(settings.limit or n_left, n_left) if n_rows else settings.limit or n_left
-    licences = samples["licence"].value_counts().to_dict()
+    licences = _count_licences(samples)
     seen = f"the first {len(samples):,} rows"
     return Glance(samples, samples.head(settings.n_eval), n_samples, settings.n_eval, licences, seen, False)
+
+
+def _count_licences(samples: pd.DataFrame) -> dict[str, int]:
+    """Samples by the licence that they name."""
+    return {str(name): int(n) for name, n in samples["licence"].value_counts().items()}
 
 
 def _draw(samples: pd.DataFrame, seed: int) -> pd.DataFrame:

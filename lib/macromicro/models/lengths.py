@@ -79,7 +79,7 @@ def _count(table: pd.DataFrame, tokenizer: Any) -> tuple[IntArray, IntArray]:
     if tokenizer is None:
         prompts = -(-table["instruction"].str.len() // CHARACTERS)
         whole = prompts + -(-table["response"].str.len() // CHARACTERS)
-        return whole.to_numpy(dtype=np.int64), prompts.to_numpy(dtype=np.int64)
+        return np.asarray(whole, dtype=np.int64), np.asarray(prompts, dtype=np.int64)
     encoded = encode_samples(table, tokenizer)
     return encoded.lengths, encoded.prompt_lengths
 

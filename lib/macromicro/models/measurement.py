@@ -72,7 +72,8 @@ def _measure(asked: Asked) -> Speed:
     measured = asked.shape.shallower(LARGEST)
     scale = asked.shape.n_multiplied / measured.n_multiplied
     with reproducible(0), quiet(), redirect_stderr(StringIO()):  # progress bars of all processes at once
-        model: Any = LlamaForCausalLM(_config(measured)).to(device())
+        model: Any = LlamaForCausalLM(_config(measured))
+        model.to(device())
         pretraining = _pretraining(model, asked) if asked.base_model else 0.0
         loading = _loading(model)
         reading, step = _answering(model, asked)
