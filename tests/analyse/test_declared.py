@@ -56,6 +56,12 @@ def test_the_smoke_study_has_none_of_these():
     assert name_roles(params.load("smoke")) == Roles((), (), ())
 
 
+def test_the_reference_study_has_them_as_declared():
+    found = name_roles(params.load("reference", corpus="corpus.jsonl"))
+    assert found.controls == ("one-length", "equal-tokens")
+    assert found.rivals == ("random", "longest", "k-center", "facility-location", "max-coverage")
+
+
 def simulated():
     """Verdicts of three strategies with levels and two without, two seeds."""
     rng = np.random.default_rng(0)

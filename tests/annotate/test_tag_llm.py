@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from macromicro.annotate.tag_llm import open_tag_writer, parse_tags, write_tags
 from macromicro.annotate.tags import annotate_tags
-from macromicro.models.llm import ask_cached, ask_endpoint, ask_vllm, open_client
+from macromicro.models.llm import ask_endpoint, ask_vllm, open_client
+from macromicro.models.replies import ask_cached
 
 MODEL = "rules-1"
 TEXTS = ["tags poetry rivers", "tags poetry", "tags rivers"]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from macromicro.models.llm import Ask, Conversation, ask_cached, ask_endpoint, ask_vllm, open_client
+from macromicro.models.llm import Ask, Conversation, ask_endpoint, ask_vllm, open_client
+from macromicro.models.replies import ask_cached
 
 WriteTags = Callable[[Sequence[str], int], tuple[list[list[str]], dict[str, Any]]]
 

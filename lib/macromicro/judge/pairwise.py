@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from macromicro.judge.pairs import name_verdicts, pair_answers
-from macromicro.models.llm import Ask, Conversation, Lazily, ask_one_by_one
+from macromicro.models.llm import Ask, Conversation
+from macromicro.models.replies import Lazily, ask_one_by_one
 
 GRADES = {"A>>B": 1.0, "A>B": 0.5, "A=B": 0.0, "B>A": -0.5, "B>>A": -1.0}
 """How far answer A is ahead by each verdict."""
