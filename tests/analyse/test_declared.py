@@ -56,8 +56,11 @@ def test_the_smoke_study_has_none_of_these():
     assert name_roles(params.load("smoke")) == Roles((), (), ())
 
 
-def test_the_reference_study_has_them_as_declared():
-    found = name_roles(params.load("reference", corpus="corpus.jsonl"))
+def test_the_reference_study_has_them_as_declared(tmp_path):
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("{}\n" * 700)
+    (tmp_path / "eval.parquet").touch()
+    found = name_roles(params.load("reference", corpus=str(corpus)))
     assert found.controls == ("one-length", "equal-tokens")
     assert found.rivals == ("random", "longest", "k-center", "facility-location", "max-coverage")
 
