@@ -6,8 +6,8 @@ slightly* or *falls slightly* is also surely smaller than the smallest effect of
 the two would be answered differently, it cannot be told.
 """
 
-from collections.abc import Collection
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -213,12 +213,12 @@ def _differences(beside: pd.DataFrame) -> str:
     return "; ".join(f"{row['other']} {row['note'] or _with_ends(row, 'difference', 'low', 'high')}" for row in rows)
 
 
-def _with_ends(row: dict[str, Any], value: str, low: str, high: str, *, digits: int = 1) -> str:
+def _with_ends(row: Mapping, value: str, low: str, high: str, *, digits: int = 1) -> str:
     value, low, high = (f"{row[name]:+.{digits}f}" for name in (value, low, high))
     return f"{value} ({low} to {high})"
 
 
-def _subject(row: dict[str, Any]) -> str:
+def _subject(row: Mapping) -> str:
     return f"{row['strategy']} at N = {row['size']:,}"
 
 
