@@ -55,12 +55,12 @@ def correlate_clusters(
     weights = _draw_weights(scored, n_bootstrap, np.random.default_rng(seed))
     rows = []
     for part, measured in metrics.groupby("part", sort=True):
-        both = _beside(scored, measured.drop(columns="part"), part).merge(lengths, on=KEYS, how="left")
+        both = _beside(scored, measured.drop(columns="part"), str(part)).merge(lengths, on=KEYS, how="left")
         for metric in measured.columns.difference([*KEYS, "part"], sort=False):
             rows.append({"part": part, "metric": metric, **_correlate(both, metric, weights, confidence)})
     table = pd.DataFrame(rows)
-    table.insert(table.columns.get_loc("note"), "given_p_holm", holm(table["given_p"].to_numpy(float)))
-    return table
+    table["given_p_holm"] = holm(table["given_p"].to_numpy(float))
+    return table[[*table.columns.difference(["note"], sort=False), "note"]]
 
 
 def _beside(scored: pd.DataFrame, measured: pd.DataFrame, part: str) -> pd.DataFrame:
