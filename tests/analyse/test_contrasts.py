@@ -64,6 +64,13 @@ def test_only_seeds_and_prompts_that_both_have_count():
     assert one["note"] == "fewer than two seeds" and np.isnan(one["p_holm"])
 
 
+def test_one_level_has_no_slope_to_compare():
+    verdicts = two_strategies((0.3, 0.0), np.random.default_rng(5), n_seeds=2)
+    row = compare_slopes(verdicts[verdicts["level"] == 100], [("a", "b")]).iloc[0]
+    assert row["note"] == "fewer than 2 different datasets in a seed"
+    assert np.isnan(row[["difference", "low", "p", "p_holm"]].astype(float)).all()
+
+
 def test_what_is_not_there_is_refused():
     verdicts = two_strategies((0.3, 0.0), np.random.default_rng(4), n_seeds=2)
     with pytest.raises(ValueError, match="'z' has no verdicts to compare; there are a, b"):

@@ -6,7 +6,7 @@ import pytest
 import statsmodels.api as sm
 from analyse.simulated_studies import simulate_metrics as study
 from macromicro.analyse.metric_correlations import correlate_clusters, correlate_families
-from macromicro.analyse.stats import correlate
+from macromicro.analyse.stats import correlate, holm
 from scipy.stats import pearsonr
 
 
@@ -32,10 +32,32 @@ def test_the_partial_correlation_is_that_of_residuals():
     assert row["given_low"] < row["r_given_length"] < row["given_high"]
 
 
-def test_length_is_not_given_itself():
-    row = correlate_clusters(*study(1)).set_index("metric").loc["SL"]
-    assert np.isnan(row["r_given_length"])
-    assert row["note"] == ""
+def test_length_of_responses_is_given_to_both_parts_and_not_to_itself():
+    points, metrics = study(1)
+    rng = np.random.default_rng(0)
+    other = metrics.assign(part="instruction", SL=rng.normal(0, 1, len(metrics)))
+    table = correlate_clusters(points, pd.concat([metrics, other])).set_index(["part", "metric"])
+    assert table["r_given_length"]["instruction", "IE"] == pytest.approx(table["r_given_length"]["response", "IE"])
+    length = sm.add_constant(metrics["SL"].to_numpy())
+    left = [sm.OLS(values.to_numpy(), length).fit().resid for values in (other["SL"], points["score"])]
+    assert table["r_given_length"]["instruction", "SL"] == pytest.approx(pearsonr(*left).statistic)
+    itself = table.loc[("response", "SL")]
+    assert np.isnan(itself[["r_given_length", "given_p", "given_p_holm"]].astype(float)).all()
+    assert itself["note"] == ""
+    with pytest.raises(ValueError, match="must have rows of the part 'response'"):
+        correlate_clusters(points, other)
+
+
+def test_the_partial_correlation_has_the_p_of_its_interval_and_holm_over_all_metrics():
+    points, metrics = study(1)
+    both = pd.concat([metrics, metrics.assign(part="instruction", IE=metrics["IE"] ** 2)])
+    table = correlate_clusters(points, both)
+    p = table.set_index(["part", "metric"]).loc[("response", "IE"), "given_p"]
+    edge = correlate_clusters(points, both, confidence=1 - p).set_index(["part", "metric"]).loc[("response", "IE")]
+    ends = [abs(edge["given_low"]), abs(edge["given_high"])]
+    assert min(ends) == pytest.approx(0, abs=1e-9), "at the confidence 1 - p the interval ends at zero"
+    assert table["given_p_holm"].dropna().to_numpy() == pytest.approx(holm(table["given_p"].dropna().to_numpy()))
+    assert table["given_p_holm"].notna().sum() == 2, "IE of both parts: both lengths are the same"
 
 
 def test_independent_datasets_have_fishers_interval():

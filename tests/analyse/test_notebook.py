@@ -88,7 +88,7 @@ def test_a_study_of_every_kind(run):
     study, outputs = run({"analyse.smallest_effect": 1.0})
     assert {path.stem for path in study.out.results.glob("*.parquet")} == {
         *("scores", "metrics", "lines", "correlations", "paper_slopes", "slopes", "shapes", "levels", "decisions"),
-        *("untuned", "judge_scores", "judge_slopes"),
+        *("untuned", "judge_scores", "judge_slopes", "contrasts", "answers"),
     }
     assert pd.read_parquet(study.out.results / "untuned.parquet")["score"].tolist() == [10.0] * 3
     for name in ("slopes", "correlations", "decisions"):
@@ -101,6 +101,11 @@ def test_a_study_of_every_kind(run):
     said = next(output["data"]["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {}))
     assert all(sentence in said for sentence in decisions["sentence"])
     assert "The paper, by least squares on its own points: **1 of 18 slopes" in said
+    told = pd.read_parquet(study.out.results / "answers.parquet")
+    numbers = told["question"].str.partition(".")[0]
+    assert told["answer"][numbers == "1"].tolist() == ["confirmed", "confirmed"]
+    assert set(told["answer"][numbers.isin(["2a", "2b", "3", "5", "6", "7"])]) == {"not asked"}
+    assert told["sentence"][0] in outputs[-1]["data"]["text/markdown"]
     assert pictures(outputs) == 6
 
 
@@ -110,4 +115,7 @@ def test_a_study_of_rivals_alone_comes_to_its_end(run):
         assert pd.read_parquet(study.out.results / f"{name}.parquet").empty
     assert len(pd.read_parquet(study.out.results / "scores.parquet")) == 6
     assert "so there is no slope" in str(outputs)
+    told = pd.read_parquet(study.out.results / "answers.parquet")
+    assert set(told["answer"]) == {"not asked"}
+    assert pd.read_parquet(study.out.results / "contrasts.parquet").empty
     assert pictures(outputs) == 6

@@ -144,6 +144,7 @@ def test_the_table_holds_the_slope_and_its_other_readings():
     assert row[["without_zero", "without_zero_low", "without_zero_high"]].tolist() == pytest.approx(
         [without.value, *without.interval(0.95)]
     )
+    assert row[["without_zero_narrow_low", "without_zero_narrow_high"]].tolist() == pytest.approx(without.interval(0.9))
     margin = fit_slope(series_of(margins, scale=1))
     assert row[["margin_slope", "margin_low", "margin_high", "margin_p"]].tolist() == pytest.approx(
         [margin.value, *margin.interval(0.95), margin.p()], rel=1e-4
@@ -156,6 +157,8 @@ def test_holm_and_the_smallest_slope_count_the_slopes_of_a_family():
     table = table_of(*worlds, families={"s0": "paper", "s1": "paper", "s2": "bands"})
     assert table["p_holm"].tolist()[:2] == pytest.approx(holm(table["p"].to_numpy()[:2]).tolist())
     assert table["p_holm"][2] == table["p"][2]
+    without = [fit_slope(series_of(points_of(study(world, seed))).above(0)).p() for seed, world in enumerate(worlds)]
+    assert table["without_zero_p_holm"].tolist() == pytest.approx([*holm(np.array(without[:2])), without[2]])
     found = fit_slope(series_of(points_of(study(worlds[0], 0))))
     assert table["smallest_slope"][0] == pytest.approx(found.smallest_seen(alpha=0.025, power=0.8))
     found = fit_slope(series_of(points_of(study(worlds[2], 2))))

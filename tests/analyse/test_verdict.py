@@ -20,6 +20,7 @@ RISES = {
     "without_zero": 6.0,
     "without_zero_low": 1.0,
     "without_zero_high": 11.0,
+    "without_zero_p_holm": 0.02,
     "margin_slope": 0.3,
     "note": "",
 }
@@ -92,8 +93,8 @@ def test_without_a_slope_the_reason_stands():
     ("changed", "said"),
     [
         (
-            {"without_zero": 2.0, "without_zero_low": -1.0, "without_zero_high": 5.0},
-            "is no longer distinguishable",
+            {"without_zero": 2.0, "without_zero_low": 0.5, "without_zero_high": 3.5, "without_zero_p_holm": 0.06},
+            "is no longer distinguishable from zero, +2.0 (+0.5 to +3.5)",
         ),
         ({"without_zero": -1.0, "without_zero_low": -4.0, "without_zero_high": 2.0}, "the sign turns, -1.0"),
         ({"without_zero": np.nan}, "there is no slope without level 0 to compare"),
@@ -106,6 +107,13 @@ def test_what_is_said_beside_a_verdict(changed, said):
     verdict, sentence = say(RISES | changed)
     assert verdict == "rises"
     assert said in sentence
+
+
+def test_a_sign_that_turns_without_level_zero_is_said_of_what_is_not_told_as_well():
+    turned = {"without_zero": -1.0, "without_zero_low": -4.0, "without_zero_high": 2.0}
+    for row in (UNKNOWN, NOTHING):
+        assert "without level 0 the sign turns, -1.0 (-4.0 to +2.0)" in say(row | turned)[1]
+        assert "without level 0" not in say(row)[1]
 
 
 def test_limits_of_the_rule():

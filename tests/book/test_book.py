@@ -215,6 +215,15 @@ def test_the_paper_is_tested_on_a_page_with_references_and_linked_from_the_intro
     assert 'href="tested.html"' in (site / "intro.html").read_text(encoding="utf-8").partition("<article")[2]
 
 
+def test_the_declaration_stands_after_the_paper_as_it_was_written(site):
+    text, source = words(site, "declaration.html"), (site / "declaration.html").read_text(encoding="utf-8")
+    assert "<title>Declared before the reference study" in re.sub(r">\s+", ">", source)
+    assert 'href="method.html#rule-of-verdicts"' in source
+    assert "2a. Is response-micro the strongest?" in text and "2026-11-24: samples without types" in text
+    menu = re.findall(r'href="(tested|declaration|stages/1_corpus)\.html"', (site / "intro.html").read_text())
+    assert menu.index("tested") < menu.index("declaration") < menu.index("stages/1_corpus")
+
+
 def test_the_introduction_says_what_was_found(site):
     out, text = Layout(site.parent), words(site, "intro.html")
     (sentence,) = findings.load_decisions(out).query("strategy == 'response-micro'")["sentence"]
@@ -243,6 +252,8 @@ def test_every_number_of_prompts_and_samples_says_which_and_agrees_on_all_pages(
     n_seeds, told = len(study.select.seeds), {}
     for html in [*site.glob("*.html"), *site.glob("stages/**/*.html")]:
         name, text = str(html.relative_to(site)), words(site, html.relative_to(site))
+        if name == "declaration.html":  # its numbers are those of the reference study
+            continue
         for number, which in re.findall(r"(?<![\d.,])(\d[\d,]*) (held out|used|answered|scored)\b", text):
             assert int(number.replace(",", "")) == PROMPTS[which], f"{name}: {number} {which}"
             told.setdefault(which, set()).add(name)

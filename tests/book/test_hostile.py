@@ -86,6 +86,7 @@ def home(tmp_path_factory) -> Path:
     (home / name).write_text("".join(json.dumps(row) + "\n" for row in samples(folder)))
     preset = {**TINY, "description": ATTACKS[0] + ATTACKS[5], "strategies": STRATEGIES}
     preset["corpus"] = {**TINY["corpus"], "path": str(home / name)}
+    preset["population"] = {"max_dropped": 0.2}  # attacks make samples longer
     (folder / "params" / "tiny.yaml").write_text(yaml.safe_dump(preset))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     env = {

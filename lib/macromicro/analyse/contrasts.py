@@ -5,7 +5,7 @@ prompt, and then averaged (see `crossed`): that one slope is told from zero and 
 difference.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,9 +37,7 @@ def compare_slopes(
         for size, group in both.groupby("size", sort=True):
             shared = _shared(group, "strategy")
             series = {name["strategy"]: found for name, found in split_series(shared, "points")} if len(shared) else {}
-            slopes = {name: _slopes_by_prompt(each) for name, each in series.items()}
-            difference = slopes[one] - slopes[other] if len(slopes) == 2 else np.empty((0, 0))
-            rows.append({"one": one, "other": other, "size": size} | _difference(difference))
+            rows.append({"one": one, "other": other, "size": size} | _difference_of_slopes(series, one, other))
     return _corrected(rows, confidence)
 
 
@@ -67,6 +65,15 @@ def compare_datasets(
                 difference = table.loc[one].to_numpy(float) - table.loc[other].to_numpy(float)
             rows.append({"one": one, "other": other, "size": size} | _difference(difference))
     return _corrected(rows, confidence)
+
+
+def _difference_of_slopes(series: Mapping[str, Series], one: str, other: str) -> dict[str, object]:
+    """`_difference` of the slopes of every seed on every prompt; missing where a seed has one level."""
+    if len(series) < 2:
+        return _difference(np.empty((0, 0)))
+    if any(len(levels) < 2 for each in series.values() for levels in each.levels):
+        return _difference(np.empty((0, 0))) | {"note": "fewer than 2 different datasets in a seed"}
+    return _difference(_slopes_by_prompt(series[one]) - _slopes_by_prompt(series[other]))
 
 
 def _slopes_by_prompt(series: Series) -> FloatArray:

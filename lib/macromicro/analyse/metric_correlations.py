@@ -9,11 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats as distributions
 
+from macromicro.analyse.stats import holm
+
 FloatArray = NDArray[np.float64]
 KEYS = ["strategy", "dataset"]
 LARGEST = 1 - 1e-9  # Fisher's z of 1 is infinite
 CLUSTERS = {"n_strategies": "strategy", "n_seeds": "seed"}
-NUMBERS = ("r", "low", "high", "p", "r_given_length", "given_low", "given_high")
+NUMBERS = ("r", "low", "high", "p", "r_given_length", "given_low", "given_high", "given_p")
+LENGTH_OF = "response"
+"""The part whose mean length is held fixed: what a model learns to write is as long as the responses it was shown."""
 
 
 def correlate_clusters(
@@ -25,37 +29,47 @@ def correlate_clusters(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Pearson's r of every metric with the score over all datasets, and the same given their length.
+    """Pearson's r of every metric with the score over all datasets, and the same given the length of responses.
 
     Columns: part, metric, n, n_strategies, n_seeds, r, low, high, p (two-sided, uncorrected), r_given_length,
-    given_low, given_high (partial correlation given the column `length` of the same part, which says whether a metric
-    knows more than how long texts are; missing for `length` itself), note (why something is missing).
+    given_low, given_high, given_p (partial correlation given the metric `length` of the responses, which says whether
+    a metric of either part knows more than how long they are; missing for `length` of the responses itself),
+    given_p_holm (Holm over all metrics of both parts), note (why something is missing).
 
     Parameters: points, a row per model: strategy, dataset, seed, score; rows without a score are left out. metrics:
     strategy, dataset, part (of the text that was measured) and a column per metric.
     Intervals are Fisher's z plus and minus Student's t with n_strategies - 1 degrees of freedom times the bootstrap's
     standard error, that times sqrt(n / (n - 1)): six clusters drawn again differ less than six others. With one seed
     they say nothing of other seeds. Below three strategies there are none.
-    Raises ValueError if a scored dataset has no metrics, or has them twice for one part, or `length` is no metric.
+    Raises ValueError if a scored dataset has no metrics, or has them twice for one part, `length` is no metric, or
+    there are none of the responses.
     """
     if metrics.duplicated([*KEYS, "part"]).any():
         raise ValueError("metrics has a dataset twice for one part; give each strategy, dataset and part once")
     if length not in metrics:
         raise ValueError(f"length={length!r} must be a column of metrics, which has {', '.join(metrics.columns)}")
     scored = points.dropna(subset=["score"])[[*KEYS, "seed", "score"]]
+    lengths = metrics.loc[metrics["part"] == LENGTH_OF, [*KEYS, length]].rename(columns={length: "given"})
+    if lengths.empty:
+        raise ValueError(f"metrics must have rows of the part {LENGTH_OF!r}, whose length is held fixed")
     weights = _draw_weights(scored, n_bootstrap, np.random.default_rng(seed))
     rows = []
     for part, measured in metrics.groupby("part", sort=True):
-        both = scored[[*KEYS, "seed", "score"]].merge(
-            measured.drop(columns="part"), on=KEYS, how="left", indicator=True
-        )
-        if (both["_merge"] != "both").any():
-            name = both.loc[both["_merge"] != "both", KEYS].iloc[0].to_list()
-            raise ValueError(f"metrics has no {part} row for dataset {name}, which has a score")
+        both = _beside(scored, measured.drop(columns="part"), str(part)).merge(lengths, on=KEYS, how="left")
         for metric in measured.columns.difference([*KEYS, "part"], sort=False):
-            row = _correlate(both, metric, length, weights, confidence)
-            rows.append({"part": part, "metric": metric, **row})
-    return pd.DataFrame(rows)
+            rows.append({"part": part, "metric": metric, **_correlate(both, metric, weights, confidence)})
+    table = pd.DataFrame(rows)
+    table["given_p_holm"] = holm(table["given_p"].to_numpy(float))
+    return table[[*table.columns.difference(["note"], sort=False), "note"]]
+
+
+def _beside(scored: pd.DataFrame, measured: pd.DataFrame, part: str) -> pd.DataFrame:
+    """The scores with the metrics of one part beside them. Raises ValueError if a scored dataset has none."""
+    both = scored.merge(measured, on=KEYS, how="left", indicator=True)
+    if (both["_merge"] != "both").any():
+        name = both.loc[both["_merge"] != "both", KEYS].iloc[0].to_list()
+        raise ValueError(f"metrics has no {part} row for dataset {name}, which has a score")
+    return both.drop(columns="_merge")
 
 
 def correlate_families(
@@ -89,12 +103,9 @@ def _draw_weights(scored: pd.DataFrame, n_bootstrap: int, rng: np.random.Generat
     return weights
 
 
-def _correlate(
-    both: pd.DataFrame, metric: str, length: str, weights: FloatArray, confidence: float
-) -> dict[str, object]:
+def _correlate(both: pd.DataFrame, metric: str, weights: FloatArray, confidence: float) -> dict[str, object]:
     """The row of one metric, or the reason why there is none."""
-    names = list(dict.fromkeys([metric, "score", length]))
-    values = both[names].replace([np.inf, -np.inf], np.nan)
+    values = both[[metric, "score", "given"]].replace([np.inf, -np.inf], np.nan)
     known = values[[metric, "score"]].notna().all(axis=1).to_numpy()
     row: dict[str, object] = {"n": int(known.sum())}
     row |= {name: both.loc[known, column].nunique() for name, column in CLUSTERS.items()}
@@ -107,13 +118,15 @@ def _correlate(
     row |= {"r": float(np.tanh(z[0])), "low": low, "high": high, "p": p}
     if n_strategies < 3:
         row["note"] = f"no interval: only {n_strategies} strategies"
-    given = known & values[length].notna().to_numpy()
-    if metric == length or _why_not(values.loc[given, [metric, length]]):
+    known = known & values["given"].notna().to_numpy()
+    if _why_not(values.loc[known, [metric, "given"]]):
         return row
-    r = _correlations(values.loc[given].to_numpy(), weights[:, given])
+    r = _correlations(values.loc[known].to_numpy(), weights[:, known])
+    if abs(r[0, 0, 2]) >= LARGEST:  # the metric is length
+        return row
     partial = np.arctanh(_partial(r[:, 0, 1], r[:, 0, 2], r[:, 1, 2]))
-    low, high, _ = _interval(partial, n_strategies, confidence)
-    return row | {"r_given_length": float(np.tanh(partial[0])), "given_low": low, "given_high": high}
+    low, high, p = _interval(partial, n_strategies, confidence)
+    return row | {"r_given_length": float(np.tanh(partial[0])), "given_low": low, "given_high": high, "given_p": p}
 
 
 def _why_not(pairs: pd.DataFrame) -> str:

@@ -26,6 +26,7 @@ NUMBERS = ("slope", "se", "prompt_share", "low", "high", "p", "narrow_low", "nar
 COLUMNS = (
     *("strategy", "family", "size", "n_seeds", "n_levels", "n_prompts", *NUMBERS, "p_holm", "smallest_slope"),
     *("without_zero", "without_zero_low", "without_zero_high"),
+    *("without_zero_narrow_low", "without_zero_narrow_high", "without_zero_p_holm"),
     *("margin_slope", "margin_low", "margin_high", "margin_p", "covers", "note"),
 )
 
@@ -44,8 +45,9 @@ def estimate_slopes(
     standard error comes from the prompts that the seeds share), low, high (at `confidence`), p, narrow_low, narrow_high
     (at 1 - 2 `alpha`: two one-sided tests at `alpha` read their ends); p_holm (Holm within the family), smallest_slope
     (the smallest true slope that would have been told from zero with probability `power` at `alpha` / number of slopes
-    in the family, Holm's first and hardest step); without_zero, without_zero_low, without_zero_high (the slope without
-    level 0); margin_slope, margin_low, margin_high, margin_p (the same of the mean margin); covers (what the intervals
+    in the family, Holm's first and hardest step); without_zero, without_zero_low, without_zero_high,
+    without_zero_narrow_low, without_zero_narrow_high, without_zero_p_holm (the same of the slope without level 0);
+    margin_slope, margin_low, margin_high, margin_p (the same of the mean margin); covers (what the intervals
     are about, in words), note (why there is no slope, or which levels are one dataset).
 
     Parameters: verdicts as in `split_series`, with points and margin; families, the family of each strategy, default
@@ -60,20 +62,24 @@ def estimate_slopes(
         row = {"family": "all" if families is None else families[name["strategy"]], **name, **_counts(series)}
         found.append(None if why_no_slope(series) else fit_slope(series))
         row |= _numbers(found[-1], confidence, alpha)
-        row |= _named(series.above(0), confidence, "without_zero", "without_zero")
-        row |= _named(margins[tuple(name.values())], confidence, "margin", "margin_slope", p="margin_p")
+        row |= _named(series.above(0), confidence, alpha, "without_zero")
+        row |= _named(margins[tuple(name.values())], confidence, alpha, "margin")
         rows.append(row)
-    return _correct(pd.DataFrame(rows), found, alpha, power)[list(COLUMNS)]
+    table = pd.DataFrame(rows).rename(columns={"without_zero_slope": "without_zero"})
+    return _correct(table, found, alpha, power)[list(COLUMNS)]
 
 
 def _correct(table: pd.DataFrame, found: list[Estimate | None], alpha: float, power: float) -> pd.DataFrame:
-    """The table with p_holm and smallest_slope, which depend on how many slopes a family has."""
-    families = table.groupby("family")["p"]
+    """The table with Holm's p-values and smallest_slope, which depend on how many slopes a family has."""
+    families = table.groupby("family")
     smallest = [
         np.nan if slope is None else slope.smallest_seen(alpha=alpha / n_slopes, power=power)
-        for slope, n_slopes in zip(found, families.transform("count"), strict=True)
+        for slope, n_slopes in zip(found, families["p"].transform("count"), strict=True)
     ]
-    return table.assign(p_holm=families.transform(lambda p: holm(p.to_numpy(float))), smallest_slope=smallest)
+    corrected = {
+        f"{name}_holm": families[name].transform(lambda p: holm(p.to_numpy(float))) for name in ("p", "without_zero_p")
+    }
+    return table.assign(**corrected, smallest_slope=smallest)
 
 
 def _counts(series: Series) -> dict[str, object]:
@@ -92,12 +98,10 @@ def _numbers(slope: Estimate | None, confidence: float, alpha: float) -> dict[st
     return dict(zip(NUMBERS, (slope.value, slope.se, share, *ends), strict=True))
 
 
-def _named(series: Series, confidence: float, prefix: str, slope: str, *, p: str = "") -> dict[str, float]:
-    """Slope and interval of another reading of a series under names of its own."""
+def _named(series: Series, confidence: float, alpha: float, prefix: str) -> dict[str, float]:
+    """Slope, intervals and p of another reading of a series, the names begun with `prefix`."""
     found = None if why_no_slope(series) else fit_slope(series)
-    numbers = _numbers(found, confidence, 0.05)
-    named = {slope: numbers["slope"], f"{prefix}_low": numbers["low"], f"{prefix}_high": numbers["high"]}
-    return named | ({p: numbers["p"]} if p else {})
+    return {f"{prefix}_{name}": value for name, value in _numbers(found, confidence, alpha).items()}
 
 
 def why_no_slope(series: Series) -> str:

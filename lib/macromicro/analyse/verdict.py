@@ -40,14 +40,14 @@ def decide(
         raise ValueError(f"smallest_effect={smallest_effect} must be above zero: no study shows that nothing happens")
     rows = []
     for row in slopes.to_dict("records"):
-        verdict = _verdict(row, smallest_effect, alpha)
-        sentence = _sentence(row, verdict, smallest_effect, power)
+        verdict = verdict_on(row, smallest_effect, alpha)
+        sentence = _sentence(row, verdict, smallest_effect, alpha, power)
         rows.append({"strategy": row["strategy"], "size": row["size"], "verdict": verdict, "sentence": sentence})
     return pd.DataFrame(rows, columns=["strategy", "size", "verdict", "sentence"])
 
 
-def _verdict(row: Mapping, smallest_effect: float, alpha: float) -> str:
-    """The first verdict of the table above whose condition holds."""
+def verdict_on(row: Mapping, smallest_effect: float, alpha: float) -> str:
+    """The first verdict of the table above whose condition holds, of any slope, narrow_low, narrow_high and p_holm."""
     if pd.isna(row["slope"]):
         return "no slope"
     small = max(-row["narrow_low"], row["narrow_high"]) < smallest_effect
@@ -56,7 +56,7 @@ def _verdict(row: Mapping, smallest_effect: float, alpha: float) -> str:
     return "no effect as large" if small else "cannot be told"
 
 
-def _sentence(row: Mapping, verdict: str, smallest_effect: float, power: float) -> str:
+def _sentence(row: Mapping, verdict: str, smallest_effect: float, alpha: float, power: float) -> str:
     """One sentence on a strategy at a size."""
     name = f"{row['strategy']} at N = {row['size']:,}"
     if verdict == "no slope":
@@ -72,8 +72,8 @@ def _sentence(row: Mapping, verdict: str, smallest_effect: float, power: float) 
         "cannot be told": f"whether diversity matters cannot be told, {change}",
     }[verdict]
     riders = [_needed(row, power)] if verdict == "cannot be told" else []
-    if verdict.startswith(("rises", "falls")):
-        riders.append(_without_zero(row))
+    if verdict.startswith(("rises", "falls")) or row["slope"] * row["without_zero"] < 0:
+        riders.append(_without_zero(row, alpha))
     riders.append(_margin(row))
     return f"{name}: {said}; {'; '.join(riders)}."
 
@@ -88,14 +88,14 @@ def _needed(row: Mapping, power: float) -> str:
     return f"{needed}, and more {more} would narrow the interval most"
 
 
-def _without_zero(row: Mapping) -> str:
-    """Whether a slope holds without level 0."""
+def _without_zero(row: Mapping, alpha: float) -> str:
+    """Whether a slope holds without level 0: with the same sign, and told from zero after Holm's correction."""
     if pd.isna(row["without_zero"]):
         return "there is no slope without level 0 to compare"
     ends = f"{row['without_zero']:+.1f} ({row['without_zero_low']:+.1f} to {row['without_zero_high']:+.1f})"
     if row["without_zero"] * row["slope"] <= 0:
         return f"without level 0 the sign turns, {ends}"
-    held = row["without_zero_low"] > 0 or row["without_zero_high"] < 0
+    held = row["without_zero_p_holm"] <= alpha
     return f"without level 0 it {'holds' if held else 'is no longer distinguishable from zero'}, {ends}"
 
 

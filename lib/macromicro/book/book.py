@@ -108,6 +108,7 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
         {"file": "stages/8_analyse", "title": "Results"},
         {"file": "paper"},
         {"file": "tested"},
+        {"file": "declaration"},
     ]
     about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
     rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
@@ -175,7 +176,9 @@ def _draw_losses(losses: pd.DataFrame, path: Path) -> None:
 
 
 def _render(templates: Path, folder: Path, **context: Any) -> None:
-    """Fill the templates of `book/pages`, `book/stages` and the page of every room."""
+    """Fill the templates of `book/pages`, `book/stages` and the page of every room; plain pages stay as they are."""
+    for page in (templates / "pages").glob("*.md"):
+        (folder / page.name).write_text(link_papers(page.read_text(encoding="utf-8")), encoding="utf-8")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(templates),
         undefined=jinja2.StrictUndefined,

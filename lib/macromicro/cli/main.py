@@ -12,6 +12,7 @@ import typer
 from macromicro.cli.annotate import annotate
 from macromicro.cli.judge_check import judge_check
 from macromicro.cli.measure import compare, measure
+from macromicro.cli.plan import plan
 from macromicro.cli.score import model_outputs, score
 from macromicro.cli.select import select
 
@@ -27,13 +28,14 @@ app = typer.Typer(
   macromicro select my.jsonl --size 10000 -o subset.jsonl
   macromicro measure subset.jsonl --before my.jsonl
   macromicro score annotations.json
+  macromicro plan smoke
 
 A FILE holds one sample per row: .jsonl, .json, .csv or .parquet, or - for JSON lines from a pipe. Understood are
 instruction/response, instruction/input/output (Alpaca), prompt/completion, messages (OpenAI) and conversations
 (ShareGPT); other names are given with --column. Results go to stdout or -o, everything else to stderr.""",
 )
 
-for command in (annotate, select, measure, compare, score, model_outputs, judge_check):
+for command in (annotate, select, measure, compare, score, model_outputs, judge_check, plan):
     app.command()(command)
 
 

@@ -262,5 +262,7 @@ def _analyse(study: Study) -> Cell:
     files += [out.dataset(one.name, dataset.name) for one in strategies for dataset in one.datasets()]
     about = {"family", "part", "granularity", "method"}
     described = {one.name: one.model_dump(mode="json", include=about) for one in strategies}
+    for one in strategies:
+        described[one.name] |= one.select.model_dump(mode="json", include={"length", "budget"})
     settings = {**_section(study, "analyse", "judge", "seed"), "strategies": described}
     return Cell("8_analyse", "", {}, settings, tuple(files), (out.results,))

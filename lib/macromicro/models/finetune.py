@@ -186,7 +186,7 @@ def _descend(
     bar = tqdm(range(resumed_at, len(steps)), desc=name, unit="step", leave=False)
     for step in bar:
         rows = steps[step]
-        losses = _add_gradient(model, encoded, rows, batch_size=settings.batch_size, bf16=bf16)
+        losses = add_gradient(model, encoded, rows, batch_size=settings.batch_size, bf16=bf16)
         place = f"at step {step + 1} of {name}"
         _check_losses(losses, [encoded.ids[row] for row in rows], settings.batch_size, place)
         norm = update({optimizer: rates[step]})
@@ -198,7 +198,7 @@ def _descend(
     return pd.DataFrame(table, columns=["step", "tokens", "loss"]), resumed_at
 
 
-def _add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_size: int, bf16: bool) -> list[float]:
+def add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_size: int, bf16: bool) -> list[float]:
     """Add the gradient of the mean loss over the response tokens of the samples to `model`.
 
     Returns what each pass adds to that loss (nats).

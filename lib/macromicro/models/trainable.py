@@ -30,14 +30,18 @@ def load_trainable(base: str | Path, tokenizer: Any, settings: FinetuneParams) -
     if settings.method == "full":
         model = load_weights(base, tokenizer, dtype=torch.float32)
     elif settings.method == "lora":
-        model = _adapt(load_weights(base, tokenizer, dtype=compute_dtype(settings.bf16)), settings)
+        model = adapt(load_weights(base, tokenizer, dtype=compute_dtype(settings.bf16)), settings)
     else:
-        model = _adapt(_load_in_four_bits(base, tokenizer, settings), settings)
-    if settings.gradient_checkpointing is True or (
-        settings.gradient_checkpointing == "auto" and model.num_parameters() >= LARGE_MODEL
-    ):
+        model = adapt(_load_in_four_bits(base, tokenizer, settings), settings)
+    if computes_twice(settings, model.num_parameters()):
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     return model.train()
+
+
+def computes_twice(settings: FinetuneParams, n_parameters: int) -> bool:
+    """Whether the activations of a model are computed twice rather than kept."""
+    wanted = settings.gradient_checkpointing
+    return n_parameters >= LARGE_MODEL if wanted == "auto" else wanted
 
 
 def check_method(settings: FinetuneParams) -> None:
@@ -49,7 +53,7 @@ def check_method(settings: FinetuneParams) -> None:
         )
 
 
-def _adapt(model: Any, settings: FinetuneParams) -> Any:
+def adapt(model: Any, settings: FinetuneParams) -> Any:
     """The model with an adapter, all else frozen; peft makes adapters float32 whatever the type of the model."""
     from peft import LoraConfig, get_peft_model
 
