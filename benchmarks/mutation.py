@@ -4,9 +4,9 @@ pip install cosmic-ray && OMP_NUM_THREADS=1 python benchmarks/mutation.py RESULT
 
 A mutant is one change to one line: another operator, another number, a loop that does not run. It is *killed* where a
 test of its module fails (`tests_of`), or these take more than two minutes. Left out are mutants of annotations and of
-the asterisk of a signature, and those that are no Python. The tracked files are copied, a mutant is made in the copy and
-tested in a fork of a process that has imported what the tests need. Functions for numba run as Python where their own
-module is the mutated one: to compile them takes longer than to test them.
+the asterisk of a signature, and those that are no Python. The tracked files are copied, a mutant is made in the copy
+and tested in a fork of a process that has imported what the tests need. Functions for numba run as Python where their
+own module is the mutated one: to compile them takes longer than to test them.
 
 Rooms take turns, so that an unfinished pass is a sample too. Mutants that RESULTS holds are not run again, but
 `--survivors` runs those that survived once more, after new tests.
