@@ -167,5 +167,5 @@ def test_a_strategy_of_a_preset_that_is_extended_can_be_taken_away(tmp_path):
 def test_every_committed_preset_is_complete(path, tmp_path):
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text('{"instruction": "a", "response": "b"}\n' * 100_000)
-    study = params.load(path, corpus=str(corpus) if path.stem == "instructions" else None)
+    study = params.load(path, corpus=str(corpus) if path.stem in ("instructions", "reference") else None)
     assert study.study == path.stem
