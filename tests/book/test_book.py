@@ -165,7 +165,7 @@ def test_papers_packages_and_licences_lead_out_of_the_book(site):
     for page, address in {
         "intro": "https://arxiv.org/abs/2505.24768",
         "method": "https://arxiv.org/abs/2308.07074",
-        "provenance": "https://pypi.org/project/numpy/",
+        "provenance": "https://numpy.org",
     }.items():
         assert f'href="{address}"' in (site / f"{page}.html").read_text(encoding="utf-8")
     licence = "https://creativecommons.org/licenses/by-nc/4.0/"

@@ -44,7 +44,7 @@ def test_models_made_elsewhere_are_told(tmp_path, study):
     path.write_text(json.dumps(manifest | {"device": "another", "packages": {**manifest["packages"], "torch": "1"}}))
     assert runs.distinct(out, study, "device") == ["a processor", "another"]
     versions = runs.tabulate_versions(out, study).set_index("package")["version"]
-    assert versions["[torch](https://pypi.org/project/torch/)"].startswith("1 and ")
+    assert versions["[torch](https://pytorch.org)"].startswith("1 and ")
     assert "macromicro" in versions, "a package of this name elsewhere is not ours"
 
 

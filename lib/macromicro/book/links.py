@@ -1,7 +1,10 @@
 """Links out of the book: papers, packages and licences lead to where they can be read, wherever they are named."""
 
 import re
+from importlib import metadata
 
+HOMES = ("homepage", "home-page", "documentation", "source", "repository")
+"""Where the description of a package may name its home, the first that it does."""
 PAPER = re.compile(r"(?<![\[`/\w])arXiv[ :](\d{4}\.\d{5})\b")
 CREATIVE_COMMONS = re.compile(r"\bCC[ -](BY(?:-NC)?(?:-SA|-ND)?)[ -](\d\.\d)\b")
 SPDX = re.compile(r"\b(?:Apache[ -]2\.0|MIT|AFL[ -]3\.0|BSD-[23]-Clause|CC0-1\.0|ODC-By-1\.0)\b")
@@ -17,12 +20,20 @@ def link_papers(text: str) -> str:
 
 
 def link_package(name: str) -> str:
-    """The name of a Python package as a link to its page in the package index.
+    """The name of a Python package as a link to the home that it names itself; without one where it names none.
 
-    >>> link_package("numpy")
-    '[numpy](https://pypi.org/project/numpy/)'
+    >>> link_package("numpy"), link_package("no-such-package")
+    ('[numpy](https://numpy.org)', 'no-such-package')
     """
-    return f"[{name}](https://pypi.org/project/{name}/)"
+    try:
+        about = metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return name
+    named = [line.partition(", ") for line in about.get_all("Project-URL") or []]
+    places = {label.lower(): address for label, _, address in named}
+    places |= {"home-page": address for address in about.get_all("Home-page") or []}
+    home = next((places[label] for label in HOMES if label in places), None)
+    return f"[{name}]({home})" if home else name
 
 
 def link_licence(name: str) -> str:

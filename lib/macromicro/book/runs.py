@@ -76,8 +76,5 @@ def tabulate_versions(out: Layout, study: Study) -> pd.DataFrame:
         for one in (manifest, *members):
             for package, version in one["packages"].items():
                 found.setdefault(package, set()).add(version)
-    rows = [
-        (package if package == "macromicro" else link_package(package), " and ".join(sorted(found[package])))
-        for package in sorted(found)
-    ]
+    rows = [(link_package(package), " and ".join(sorted(found[package]))) for package in sorted(found)]
     return pd.DataFrame(rows, columns=["package", "version"])
