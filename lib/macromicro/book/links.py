@@ -29,9 +29,8 @@ def link_package(name: str) -> str:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return name
-    named = [line.partition(", ") for line in about.get_all("Project-URL") or []]
-    places = {label.lower(): address for label, _, address in named}
-    places |= {"home-page": address for address in about.get_all("Home-page") or []}
+    lines = about.get_all("Project-URL", []) + [f"Home-page, {address}" for address in about.get_all("Home-page", [])]
+    places = {label.lower(): address for label, _, address in (line.partition(", ") for line in lines)}
     home = next((places[label] for label in HOMES if label in places), None)
     return f"[{name}]({home})" if home else name
 
