@@ -19,6 +19,8 @@ PATHS = {
     "embed.model": f"{HERE}/encoder",
     "tokens.tokenizer": f"{HERE}/tokenizer.json",
     "tag_llm.model": "~/writer",
+    "judge.kinds": ["similarity", "llm"],
+    "judge_llm.model": f"{HERE}/judge",
     "strategies.response-micro": {"granularity": "micro", "tokens": {"tokenizer": "../other.json"}},
 }
 

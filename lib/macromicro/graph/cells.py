@@ -83,6 +83,11 @@ def _section(study: Study, *names: str) -> dict[str, Any]:
     return cut_paths({name: plain[name] for name in names}, marked=True)
 
 
+def _asked(study: Study, section: str) -> dict[str, Any]:
+    """What a language model's replies follow from, of a section that says how it is asked."""
+    return {key: value for key, value in _section(study, section)[section].items() if key not in HOW_TO_REACH}
+
+
 def _corpus(study: Study) -> Cell:
     out, corpus = study.out, study.corpus
     settings = _section(study, "corpus", "seed")
@@ -132,8 +137,7 @@ def _annotations(study: Study) -> Iterator[Cell]:
         own = {"part": strategy.part, "granularity": strategy.granularity}
         settings = {**_section(study, *sections, "seed"), **own, **_resolved(strategy, sections)}
         if strategy.granularity == "meso" and strategy.tags.tagger == "llm":
-            asked = _section(study, "tag_llm")["tag_llm"]
-            settings["tag_llm"] = {key: value for key, value in asked.items() if key not in HOW_TO_REACH}
+            settings["tag_llm"] = _asked(study, "tag_llm")
         tokens = strategy.tokens
         by_base_model = strategy.granularity == "micro" and tokens.unit == "token" and tokens.tokenizer is None
         inputs = (study.out.responded, *([study.out.base_model] if by_base_model else []))
@@ -244,10 +248,8 @@ def _judging(study: Study) -> dict[str, Any]:
     if "similarity" in study.judge.kinds:
         settings |= _section(study, "embed")
     if "llm" in study.judge.kinds:
-        asked = study.judge_llm.model_dump(mode="json")
         prompts = {path.stem: digest(path) for path in sorted((LIBRARY / "judge" / "prompts").glob("*.txt"))}
-        settings["judge_llm"] = {key: value for key, value in asked.items() if key not in HOW_TO_REACH}
-        settings["judge_llm"]["prompts"] = prompts
+        settings["judge_llm"] = {**_asked(study, "judge_llm"), "prompts": prompts}
     return settings
 
 

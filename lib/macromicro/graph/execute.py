@@ -2,8 +2,7 @@
 
 `python -m macromicro.graph.execute PRESET CELL` is what the graph calls: it computes a cell only if it is not done, and
 takes it for done only when the notebook came to its end. Executed notebooks and logs hold no key and no folder of the
-machine. `python -m macromicro.graph.execute --try STAGE` is
-`make notebook`.
+machine. `python -m macromicro.graph.execute --try STAGE` is `make notebook`.
 """
 
 import argparse

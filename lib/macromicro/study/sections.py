@@ -162,15 +162,12 @@ def _names_server(url: str) -> str:
 Url = Annotated[str, AfterValidator(_names_server)]
 
 
-class TagLlmParams(Section):
-    """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
+class LlmParams(Section):
+    """A language model at an OpenAI-compatible endpoint, asked greedily.
 
-    The key of an endpoint comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
-    `max_untagged` is the largest share of texts that may be left without tags (no reply, none that can be read, or an
-    empty list); beyond it the study fails, and the replies that came are kept.
+    The key comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
     """
 
-    backend: Literal["endpoint", "vllm"] = "endpoint"
     model: str = ""
     base_url: Url = "http://localhost:8000/v1"
     n_workers: Positive = 16
@@ -178,11 +175,21 @@ class TagLlmParams(Section):
     timeout: Rate = 120.0
     max_tokens: Positive = 256
     max_chars: Positive = 8000
+
+
+class TagLlmParams(LlmParams):
+    """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
+
+    `max_untagged` is the largest share of texts that may be left without tags (no reply, none that can be read, or an
+    empty list); beyond it the study fails, and the replies that came are kept.
+    """
+
+    backend: Literal["endpoint", "vllm"] = "endpoint"
     max_untagged: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
 HOW_TO_REACH = ("base_url", "n_workers", "max_retries", "timeout")
-"""Settings of `tag_llm` and `judge_llm` that say how a server is reached and not what it replies."""
+"""Settings of a language model that say how its server is reached and not what it replies."""
 
 
 class TokensParams(Section):
@@ -357,19 +364,14 @@ class JudgeParams(Section):
         return "likelihood" in self.kinds
 
 
-class JudgeLlmParams(Section):
-    """The language model that judges where `judge.kinds` has `llm`: at an OpenAI-compatible endpoint, greedily.
+class JudgeLlmParams(LlmParams):
+    """The language model that judges where `judge.kinds` has `llm`.
 
-    The key comes from the environment (OPENAI_API_KEY), never from a preset. `revision` is part of what its replies are
-    kept under: change it when the server got other weights. `timeout` is in seconds.
+    `revision` is part of what its replies are kept under: change it when the server got other weights.
     """
 
-    model: str = ""
     revision: str | None = None
-    base_url: Url = "http://localhost:8000/v1"
     n_workers: Positive = 32
-    max_retries: Count = 5
-    timeout: Rate = 120.0
     max_tokens: Positive = 1024
     max_chars: Positive = 12_000
 
