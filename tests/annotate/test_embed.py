@@ -9,7 +9,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macromicro.annotate import embed, embed_models
-from macromicro.annotate.embed_models import token_batches
 from numpy.testing import assert_array_equal
 
 SETTINGS = {"model": "test/letters", "max_tokens": 8, "batch_tokens": 16, "dtype": "float32"}
@@ -228,14 +227,6 @@ def test_few_texts_and_the_static_model_stay_in_one_process(monkeypatch, model, 
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert embed._count_processes(model, n_shards) == expected
-
-
-@given(st.lists(st.integers(0, 50), max_size=30), st.integers(1, 200))
-def test_batches_hold_every_text_once_within_the_budget(n_tokens, batch_tokens):
-    n_tokens = np.array(n_tokens, dtype=np.int64)
-    found = list(token_batches(n_tokens, batch_tokens))
-    assert sorted(row for rows in found for row in rows) == list(range(len(n_tokens)))
-    assert all(len(rows) == 1 or len(rows) * n_tokens[rows].max() <= batch_tokens for rows in found)
 
 
 def test_the_static_model_is_distilled_once_and_goes_on_where_it_was_stopped(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from macromicro.corpus.batches import token_batches
 from macromicro.study.files import write_aside
 
 if TYPE_CHECKING:
@@ -88,20 +89,6 @@ class StaticEncoder:
 
 
 Encoder = SentenceEncoder | StaticEncoder
-
-
-def token_batches(n_tokens: NDArray[np.int64], batch_tokens: int) -> Iterator[NDArray[np.int64]]:
-    """Rows of each batch, longest first, so that texts times the longest of them is at most `batch_tokens`.
-
-    >>> [rows.tolist() for rows in token_batches(np.array([2, 9, 3, 3]), 6)]
-    [[1], [2, 3], [0]]
-    """
-    order = np.argsort(-n_tokens, kind="stable")
-    start = 0
-    while start < len(order):
-        size = max(1, batch_tokens // max(1, int(n_tokens[order[start]])))
-        yield order[start : start + size]
-        start += size
 
 
 def resolve_dtype(dtype: Dtype) -> Precision:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
+from macromicro.corpus.batches import token_batches
 from macromicro.models.basemodel import context_length, load_tokenizer
 from macromicro.models.chat import (
     SAMPLE_COLUMNS,
@@ -27,7 +28,7 @@ from macromicro.models.chat import (
     sort_samples,
 )
 from macromicro.models.finetune import load_models
-from macromicro.models.padding import fill_batches, pad_rows
+from macromicro.models.padding import pad_rows
 from macromicro.models.reference_likelihood import reference_log_likelihood
 from macromicro.study.compute import compute_dtype, reproducible
 from macromicro.study.sections import AnswerParams, Template
@@ -122,7 +123,8 @@ def answer_prompts(
     """
     prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
     tokens, wanted = encode_prompts(prompts, tokenizer), _generation(tokenizer, settings)
-    batches = fill_batches(tokens, settings.batch_tokens, n_new=settings.max_new_tokens)
+    lengths = np.array([len(row) for row in tokens], dtype=np.int64)
+    batches = list(token_batches(lengths, settings.batch_tokens, n_new=settings.max_new_tokens))
     answers: dict[int, list[int]] = {}
     with reproducible(seed), torch.inference_mode(), _without_habits(model):
         for rows in tqdm(batches, desc="answer", unit="batch", leave=False):

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from macromicro.corpus.batches import token_batches
 from macromicro.models.chat import IGNORED, SAMPLE_COLUMNS, encode_samples, sort_samples
-from macromicro.models.padding import fill_batches, pad_rows
+from macromicro.models.padding import pad_rows
 from macromicro.study.compute import reproducible
 
 TOKENS_SCORED = 256
@@ -34,7 +35,8 @@ def reference_log_likelihood(model: Any, tokenizer: Any, prompts: pd.DataFrame, 
     sums = np.empty(len(prompts), dtype=np.float64)
     with reproducible(0), torch.inference_mode():
         _check_output_layer(model, min(encoded.tokens, key=len))
-        for rows in tqdm(fill_batches(encoded.tokens, batch_tokens), desc="likelihood", unit="batch", leave=False):
+        batches = list(token_batches(encoded.lengths, batch_tokens))
+        for rows in tqdm(batches, desc="likelihood", unit="batch", leave=False):
             tokens, mask = pad_rows([encoded.tokens[row] for row in rows], tokenizer.pad_token_id, left=False)
             targets, _ = pad_rows([labels[row] for row in rows], IGNORED, left=False)
             sums[rows] = _response_log_likelihood(model, tokens, mask, targets)
