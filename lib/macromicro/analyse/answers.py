@@ -6,12 +6,13 @@ slightly* or *falls slightly* is also surely smaller than the smallest effect of
 the two would be answered differently, it cannot be told.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import NamedTuple
 
 import pandas as pd
 
 from macromicro.analyse.verdict import verdict_on
+from macromicro.analyse.words import name_series, show_estimate
 from macromicro.study.sections import CONTROL
 
 CONFIRMED, CONTRADICTED, UNTOLD, NOT_ASKED = "confirmed", "contradicted", "cannot be told", "not asked"
@@ -58,7 +59,7 @@ def explain_by_length(
         slope, said = told.get((row["strategy"], row["size"]), 0.0), MEANINGS[row["verdict"]]
         same = ("rises" in said and slope > 0) or ("falls" in said and slope < 0)
         rider = f" **Length may explain this: by the judge *length* the slope is {slope:+.1f}.**"
-        sentences.append(row["sentence"] + (rider if same and _subject(row) not in beyond_length else ""))
+        sentences.append(row["sentence"] + (rider if same and name_series(row) not in beyond_length else ""))
     return decisions.assign(sentence=sentences)
 
 
@@ -70,13 +71,13 @@ def score_rises(slopes: pd.DataFrame, decisions: pd.DataFrame, *, alpha: float, 
     answers, again = [], []
     both = slopes.merge(decisions[["strategy", "size", "verdict", "sentence"]], on=["strategy", "size"])
     for row in both[both["strategy"].isin(SIX)].to_dict("records"):
-        answers.append(Answer("1", _subject(row), _rises(row["verdict"]), row["sentence"]))
+        answers.append(Answer("1", name_series(row), _rises(row["verdict"]), row["sentence"]))
         names = ("narrow_low", "narrow_high", "p_holm")
         above = {"slope": row["without_zero"], **{name: row[f"without_zero_{name}"] for name in names}}
         verdict = verdict_on(above, smallest_effect, alpha)
-        ends = _with_ends(row, "without_zero", "without_zero_low", "without_zero_high")
-        said = f"Without level 0, {_subject(row)}: {verdict}" + ("" if verdict == "no slope" else f", {ends}") + "."
-        again.append(Answer("1, without level 0", _subject(row), _rises(verdict), said))
+        ends = show_estimate(row, "without_zero", "without_zero_low", "without_zero_high")
+        said = f"Without level 0, {name_series(row)}: {verdict}" + ("" if verdict == "no slope" else f", {ends}") + "."
+        again.append(Answer("1, without level 0", name_series(row), _rises(verdict), said))
     if not answers:
         return [_not_asked(name, "each of six strategies", "none of the six") for name in ("1", "1, without level 0")]
     return answers + again
@@ -93,14 +94,14 @@ def is_strongest(decisions: pd.DataFrame, contrasts: pd.DataFrame) -> list[Answe
         if answer == CONFIRMED and _rises(row["verdict"]) != CONFIRMED:
             answer = UNTOLD
         said = f"{row['sentence']} Its slope less that of another, all at once: {_differences(beside)}."
-        answers.append(Answer("2a", _subject(row), answer, said))
+        answers.append(Answer("2a", name_series(row), answer, said))
     return answers or [_not_asked("2a", STRONGEST, "not all of the six")]
 
 
 def does_harm(decisions: pd.DataFrame) -> list[Answer]:
     """Question 2b for each size: whether the score falls with the diversity of instruction-micro."""
     answers = [
-        Answer("2b", _subject(row), _harms(row["verdict"]), row["sentence"])
+        Answer("2b", name_series(row), _harms(row["verdict"]), row["sentence"])
         for row in decisions[decisions["strategy"] == HARMFUL].to_dict("records")
     ]
     return answers or [_not_asked("2b", HARMFUL, f"no {HARMFUL}")]
@@ -120,7 +121,7 @@ def more_than_length(decisions: pd.DataFrame, *, controls: Collection[str]) -> l
         answer = CONTRADICTED if set(there) == {CONTRADICTED} else UNTOLD
         if CONFIRMED in there and _rises(row["verdict"]) == CONFIRMED:
             answer = CONFIRMED
-        answers.append(Answer("3", _subject(row), answer, " ".join([row["sentence"], *held["sentence"]])))
+        answers.append(Answer("3", name_series(row), answer, " ".join([row["sentence"], *held["sentence"]])))
     return answers or [_not_asked("3", STRONGEST, "no strategy that holds length")]
 
 
@@ -137,7 +138,8 @@ def metric_foretells(correlations: pd.DataFrame, *, alpha: float) -> list[Answer
     small = (asked["given_low"] >= -SMALL_R) & (asked["given_high"] <= SMALL_R)
     ends = ("r_given_length", "given_low", "given_high")
     named = [
-        f"{row['metric']} of the {row['part']}s {_with_ends(row, *ends, digits=2)}" for row in found.to_dict("records")
+        f"{row['metric']} of the {row['part']}s {show_estimate(row, *ends, digits=2)}"
+        for row in found.to_dict("records")
     ]
     n_known = int(asked["given_p_holm"].notna().sum())
     said = f"Given the mean length of the responses, {len(found)} of {n_known} metrics go with the score after Holm's "
@@ -151,7 +153,7 @@ def pays(contrasts: pd.DataFrame) -> list[Answer]:
     """Question 5 for each strategy and size: whether its dataset at 100 % beats a random one and every rival's."""
     answers = []
     for (name, size), beside in contrasts[contrasts["question"] == "5"].groupby(["one", "size"], sort=True):
-        subject = _subject({"strategy": name, "size": size})
+        subject = name_series({"strategy": name, "size": size})
         said = f"{subject}: the score at 100 % less that of another, all at once: {_differences(beside)}."
         answers.append(Answer("5", subject, _ahead(beside), said))
     return answers or [_not_asked("5", "each of six strategies", "no random rival beside others")]
@@ -165,7 +167,7 @@ def hangs_on_readings(contrasts: pd.DataFrame, *, alpha: float, smallest_effect:
         differs = (beside["p_holm"] <= alpha).any()
         answer = CONFIRMED if differs else CONTRADICTED if small.all() else UNTOLD
         said = f"The slope of {STRONGEST} less that of a variant, all at once: {_differences(beside)}."
-        answers.append(Answer("6", _subject({"strategy": STRONGEST, "size": size}), answer, said))
+        answers.append(Answer("6", name_series({"strategy": STRONGEST, "size": size}), answer, said))
     return answers or [_not_asked("6", STRONGEST, "no variant of it")]
 
 
@@ -177,7 +179,7 @@ def another_domain(decisions: pd.DataFrame | None) -> list[Answer]:
     rules = {STRONGEST: _rises, HARMFUL: _harms}
     known = [] if decisions is None else decisions.to_dict("records")
     answers = [
-        Answer("7", _subject(row), rules[row["strategy"]](row["verdict"]), row["sentence"])
+        Answer("7", name_series(row), rules[row["strategy"]](row["verdict"]), row["sentence"])
         for row in known
         if row["strategy"] in rules
     ]
@@ -210,16 +212,7 @@ def _ahead(beside: pd.DataFrame) -> str:
 def _differences(beside: pd.DataFrame) -> str:
     """All differences with their intervals, or why there is none."""
     rows = beside.to_dict("records")
-    return "; ".join(f"{row['other']} {row['note'] or _with_ends(row, 'difference', 'low', 'high')}" for row in rows)
-
-
-def _with_ends(row: Mapping, value: str, low: str, high: str, *, digits: int = 1) -> str:
-    value, low, high = (f"{row[name]:+.{digits}f}" for name in (value, low, high))
-    return f"{value} ({low} to {high})"
-
-
-def _subject(row: Mapping) -> str:
-    return f"{row['strategy']} at N = {row['size']:,}"
+    return "; ".join(f"{row['other']} {row['note'] or show_estimate(row, 'difference')}" for row in rows)
 
 
 def _not_asked(question: str, subject: str, lacking: str) -> Answer:

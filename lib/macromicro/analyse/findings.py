@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from macromicro.analyse import paper, readings
+from macromicro.analyse.words import show_estimate
 from macromicro.study.layout import Layout
 
 
@@ -117,9 +118,7 @@ def slopes_beside_paper(out: Layout) -> pd.DataFrame:
     """A row per strategy of every family: our slopes with intervals, and the paper's for each of its sizes."""
     ours = load_slopes(out)
     text = [
-        row["note"]
-        if pd.isna(row["slope"])
-        else f"{row['slope']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f}){' *' if row['significant'] else ''}"
+        row["note"] if pd.isna(row["slope"]) else f"{show_estimate(row)}{' *' if row['significant'] else ''}"
         for row in ours.to_dict("records")
     ]
     ours = _wide(ours.assign(value=text), "here, N={:,}")

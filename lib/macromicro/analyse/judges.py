@@ -11,6 +11,7 @@ import pandas as pd
 from macromicro.analyse.results import load_verdicts
 from macromicro.analyse.series import SERIES
 from macromicro.analyse.slopes import estimate_slopes
+from macromicro.analyse.words import name_series, show_estimate
 from macromicro.study.sections import CONTROL
 from macromicro.study.settings import Study
 
@@ -65,10 +66,7 @@ def show_scores(scores: pd.DataFrame) -> pd.DataFrame:
 def show_slopes(slopes: pd.DataFrame) -> pd.DataFrame:
     """Slopes with their intervals as text, a row per strategy and size, a column per judge."""
     shown = slopes.assign(
-        text=[
-            row["note"] if pd.isna(row["slope"]) else f"{row['slope']:+.1f} ({row['low']:+.1f} to {row['high']:+.1f})"
-            for row in slopes.to_dict("records")
-        ],
+        text=[row["note"] if pd.isna(row["slope"]) else show_estimate(row) for row in slopes.to_dict("records")],
         N=slopes["size"].map("{:,}".format),
     )
     judges = list(slopes["judge"].unique())
@@ -96,7 +94,9 @@ def _disagreement(tables: dict[str, pd.DataFrame], first: str, other: str) -> st
     both = tables[first].merge(tables[other], on=SERIES, suffixes=("", "_other"))
     apart = both[both["slope"] * both["slope_other"] < 0]
     text = f"*{first}* and *{other}* give slopes of one sign in {len(both) - len(apart)} of {len(both)} series"
-    named = [f"{_series(row)} ({row['slope']:+.1f} and {row['slope_other']:+.1f})" for row in apart.to_dict("records")]
+    named = [
+        f"{name_series(row)} ({row['slope']:+.1f} and {row['slope_other']:+.1f})" for row in apart.to_dict("records")
+    ]
     return f"{text}; **they disagree in sign for** {', '.join(named)}." if named else f"{text}."
 
 
@@ -109,12 +109,8 @@ def _about_length(headline: pd.DataFrame, control: pd.DataFrame, first: str, alp
         return f"No slope of *{first}* is told from zero at {alpha:g}, so there is none that could be one of length."
     if same.empty:
         return f"Of the {len(told)} slopes of *{first}* told from zero at {alpha:g}, *length* shows none as well."
-    names = ", ".join(map(_series, same.to_dict("records")))
+    names = ", ".join(map(name_series, same.to_dict("records")))
     return (
         f"**Of the {len(told)} slopes of *{first}* told from zero at {alpha:g}, *length* shows {len(same)} as well**, "
         f"with the same sign: {names}. A result that the length judge shows as well is a result about length."
     )
-
-
-def _series(row: dict) -> str:
-    return f"{row['strategy']} at N = {row['size']:,}"

@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 
 from macromicro.analyse import paper
 from macromicro.analyse.paper_tested import ABLATIONS, HEADLINE, Length, Tested, find_ends
+from macromicro.analyse.words import name_series, show_estimate
 
 CLOSE = 0.9  # r from which two things rise as one
 CHANGE = "points from 0 to 100 % diversity"  # said once, all other effects are in the same unit
@@ -176,12 +177,12 @@ def judge_words(differences: pd.DataFrame, tokens: float) -> str:
 def name_line(row: Mapping) -> str:
     """A line in words: a strategy of figure 3, or a variation of response-micro."""
     varied = "" if row["family"] == paper.FAMILY else f"{HEADLINE}, "
-    return f"{varied}{row['strategy']} at N = {row['size']:,}"
+    return f"{varied}{name_series(row)}"
 
 
 def _interval(row: Mapping, value: str, ends: str = "") -> str:
     """A value with its interval as text; `ends` stands before the names of its ends."""
-    return f"{row[value]:+.1f} ({row[ends + 'low']:+.1f} to {row[ends + 'high']:+.1f})"
+    return show_estimate(row, value, f"{ends}low", f"{ends}high")
 
 
 def _leaves_zero_out(row: Mapping, ends: str = "") -> bool:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from macromicro.analyse.paper import list_families
 from macromicro.analyse.stats import LABELS, SERIES
+from macromicro.analyse.words import name_series, show_estimate, show_interval
 
 NO_LEVELS = "No strategy of this study has diversity levels, so there is no slope."
 VERDICTS = ("rises", "falls", "rises slightly", "falls slightly", "no effect as large", "cannot be told", "no slope")
@@ -47,20 +48,15 @@ def _describe_family(family: str, slopes: pd.DataFrame, alpha: float) -> str:
         chance = f"chance alone would put about {alpha * len(fitted):.1g} there"
         text.append(f"{len(near)} more lie below {alpha:g} before the correction, where {chance}.")
     if len(slopes) > len(fitted):
-        lost = [f"{_named(row)} ({row['note']})" for row in slopes[slopes["slope"].isna()].to_dict("records")]
+        lost = [f"{name_series(row)} ({row['note']})" for row in slopes[slopes["slope"].isna()].to_dict("records")]
         text.append(f"No slope for {', '.join(lost)}.")
     return " ".join(text)
-
-
-def _named(row: dict) -> str:
-    """The series of a slope as text."""
-    return f"{row['strategy']} at N = {row['size']:,}"
 
 
 def _in_words(row: dict) -> str:
     """A slope as text."""
     interval = f"{row['low']:.2f} to {row['high']:.2f}"
-    return f"{_named(row)}: {row['slope']:+.2f} points ({interval}, p = {row['p_holm']:.2g})"
+    return f"{name_series(row)}: {row['slope']:+.2f} points ({interval}, p = {row['p_holm']:.2g})"
 
 
 def describe_cover(slopes: pd.DataFrame) -> str:
@@ -90,7 +86,7 @@ def describe_signs(slopes: pd.DataFrame, points: pd.DataFrame) -> str:
     text = text if len(both) else "Wins and mean margin have no slopes to compare"
     if len(turned):
         rows = turned.to_dict("records")
-        named = [f"{_named(row)} ({row['slope']:+.1f} points, {row['margin_slope']:+.4f})" for row in rows]
+        named = [f"{name_series(row)} ({row['slope']:+.1f} points, {row['margin_slope']:+.4f})" for row in rows]
         text += f"; they disagree for {', '.join(named)}"
     models = points.dropna(subset=["score", "margin"])
     ahead = int(((models["score"] > 50) & (models["margin"] < 0)).sum())
@@ -108,7 +104,7 @@ def show_slopes(slopes: pd.DataFrame) -> pd.DataFrame:
             rows.append(name | {"slope": "–", "interval": row["note"], "p": "–", "p (Holm)": "–", "remark": ""})
             continue
         p = {"p": f"{row['p']:.3f}", "p (Holm)": f"{row['p_holm']:.3f}", "remark": row["note"]}
-        rows.append(name | {"slope": f"{row['slope']:+.2f}", "interval": _interval(row, "low", "high"), **p})
+        rows.append(name | {"slope": f"{row['slope']:+.2f}", "interval": show_interval(row), **p})
     table = pd.DataFrame(rows)
     return table if table.get("remark", pd.Series()).any() else table.drop(columns="remark", errors="ignore")
 
@@ -124,28 +120,15 @@ def show_shapes(slopes: pd.DataFrame, shapes: pd.DataFrame) -> pd.DataFrame:
     for row in _ordered(both, SERIES).to_dict("records"):
         name = {"family": row["family"], "strategy": row["strategy"], "N": f"{row['size']:,}"}
         values = {
-            "slope": _estimate(row, "slope", "low", "high"),
-            "without level 0": _estimate(row, "without_zero", "without_zero_low", "without_zero_high"),
-            "mean margin": _estimate(row, "margin_slope", "margin_low", "margin_high", digits=4),
-            "Spearman's rho": _estimate(row, "rho", "rho_low", "rho_high", digits=2),
+            "slope": show_estimate(row),
+            "without level 0": show_estimate(row, "without_zero", "without_zero_low", "without_zero_high"),
+            "mean margin": show_estimate(row, "margin_slope", "margin_low", "margin_high", digits=4),
+            "Spearman's rho": show_estimate(row, "rho", "rho_low", "rho_high", digits=2),
             "curve": _curve(row),
             "smallest slope seen": "–" if pd.isna(row["smallest_slope"]) else f"{row['smallest_slope']:.1f}",
         }
         rows.append(name | values)
     return pd.DataFrame(rows)
-
-
-def _estimate(row: dict, value: str, low: str, high: str, *, digits: int = 1) -> str:
-    """A value with its interval as text, a dash where there is none."""
-    if pd.isna(row[value]):
-        return "–"
-    ends = "" if pd.isna(row[low]) else f" ({_interval(row, low, high, digits=digits)})"
-    return f"{row[value]:+.{digits}f}{ends}"
-
-
-def _interval(row: dict, low: str, high: str, *, digits: int = 2) -> str:
-    """An interval as text."""
-    return f"{row[low]:+.{digits}f} to {row[high]:+.{digits}f}"
 
 
 def _curve(row: dict) -> str:
@@ -192,8 +175,8 @@ def show_correlations(correlations: pd.DataFrame) -> pd.DataFrame:
             rows.append(name | {"r": "–", "interval": row["note"], "p": "–", "given length": "–"})
             continue
         p = {"p": "–" if pd.isna(row["p"]) else f"{row['p']:.2g}"}
-        given = {"given length": _estimate(row, "r_given_length", "given_low", "given_high", digits=2)}
-        interval = row["note"] if pd.isna(row["low"]) else _interval(row, "low", "high")
+        given = {"given length": show_estimate(row, "r_given_length", "given_low", "given_high", digits=2)}
+        interval = row["note"] if pd.isna(row["low"]) else show_interval(row)
         rows.append(name | {"r": f"{row['r']:+.2f}", "interval": interval, **p, **given})
     return pd.DataFrame(rows)
 

@@ -20,6 +20,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from macromicro.analyse.words import name_series, show_estimate
+
 SMALLEST_EFFECT = 5.0  # points of score from 0 to 100 percent diversity: 5 more prompts of 100 won
 LARGEST_SLOPE = 100.0  # from no prompt won to all of them
 
@@ -58,7 +60,7 @@ def verdict_on(row: Mapping, smallest_effect: float, alpha: float) -> str:
 
 def _sentence(row: Mapping, verdict: str, smallest_effect: float, alpha: float, power: float) -> str:
     """One sentence on a strategy at a size."""
-    name = f"{row['strategy']} at N = {row['size']:,}"
+    name = name_series(row)
     if verdict == "no slope":
         return f"{name}: there is no slope ({row['note']})."
     seeds = "in the one seed that was run" if row["n_seeds"] == 1 else f"over {row['n_seeds']} seeds"
@@ -92,7 +94,7 @@ def _without_zero(row: Mapping, alpha: float) -> str:
     """Whether a slope holds without level 0: with the same sign, and told from zero after Holm's correction."""
     if pd.isna(row["without_zero"]):
         return "there is no slope without level 0 to compare"
-    ends = f"{row['without_zero']:+.1f} ({row['without_zero_low']:+.1f} to {row['without_zero_high']:+.1f})"
+    ends = show_estimate(row, "without_zero", "without_zero_low", "without_zero_high")
     if row["without_zero"] * row["slope"] <= 0:
         return f"without level 0 the sign turns, {ends}"
     held = row["without_zero_p_holm"] <= alpha

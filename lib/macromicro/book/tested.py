@@ -9,6 +9,7 @@ import pandas as pd
 from macromicro.analyse import paper, paper_conclusion, paper_tables, readings
 from macromicro.analyse.paper_tested import Tested, assess_paper, load_lengths
 from macromicro.analyse.stats import SERIES
+from macromicro.analyse.words import name_series
 from macromicro.plots.paper import plot_forest, plot_lengths
 
 CONFIDENCE, ALPHA, CLOSE = 0.95, 0.05, paper_conclusion.CLOSE
@@ -96,8 +97,6 @@ def agreement_with_table_1() -> str:
     text = f"Of {len(beside)} slopes, {len(near)} come within {near['difference'].abs().max():.2f} of the printed ones"
     if far.empty:
         return f"{text}."
-    named = "; ".join(
-        f"{row['strategy']} at N = {row['size']:,} by {row['difference']:+.1f}" for row in far.to_dict("records")
-    )
+    named = "; ".join(f"{name_series(row)} by {row['difference']:+.1f}" for row in far.to_dict("records"))
     why = ", where markers hide points" if far["marker_hidden"].all() else ""
     return f"{text}. The others are off{why}: {named}."
