@@ -1,5 +1,6 @@
 """What an annotator kept and left out, in words, from the report of its type matrix."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from macromicro.annotate.types import TypeMatrix
@@ -37,12 +38,17 @@ def count_embedded(report: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def share_cut(embedded: Mapping[str, int]) -> float:
+    """Share of the word pieces of all texts that was cut before they were embedded (`embed.count_cut`)."""
+    return embedded["n_pieces_cut"] / max(embedded["n_pieces"], 1)
+
+
 def judge_cut(report: dict[str, Any]) -> str:
     """A sentence on what the embeddings do not know of the texts; empty where no text was embedded."""
     if "embedded" not in report:
         return ""
     found = report["embedded"]
-    share = found["n_pieces_cut"] / max(found["n_pieces"], 1)
+    share = share_cut(found)
     limit = f"embed.max_tokens={found['max_tokens']}"
     if share <= TOO_MUCH_CUT:
         return f"The embeddings have read all but {share:.1%} of the word pieces (cut at {limit})."

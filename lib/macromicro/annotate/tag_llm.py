@@ -82,13 +82,15 @@ def write_tags(
 
     talks = [_first_message(text[:max_chars], n_tags) for text in texts]
     known: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "cache": cache}
-    replies = ask_cached(
+    asked = ask_cached(
         ask, conversations=talks, worth_keeping=lambda reply: parse_tags(reply) != [], check=check, **known
     )
+    replies = [reply for _, reply in sorted(asked)]
     tags = [None if reply is None else parse_tags(reply) for reply in replies]
     malformed = [row for row, found in enumerate(tags) if found is None and replies[row] is not None]
     corrections = [_correct(talks[row], replies[row]) for row in malformed]
-    again = ask_cached(ask, conversations=corrections, worth_keeping=lambda reply: bool(parse_tags(reply)), **known)
+    asked = ask_cached(ask, conversations=corrections, worth_keeping=lambda reply: bool(parse_tags(reply)), **known)
+    again = [reply for _, reply in sorted(asked)]
     for row, reply in zip(malformed, again, strict=True):
         tags[row] = None if reply is None else parse_tags(reply)
     failed = replies.count(None) + again.count(None)

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
+from macromicro.annotate.steps import share_cut
 from macromicro.annotate.types import load_types
 from macromicro.book.pages import Page
 from macromicro.judge.score import add_coordinates
@@ -67,7 +68,7 @@ def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFram
 def _share_not_embedded(report: dict[str, Any]) -> str:
     """The share of word pieces that were cut before the texts were embedded, a dash where none were."""
     found = report.get("embedded")
-    return f"{found['n_pieces_cut'] / max(found['n_pieces'], 1):.1%}" if found else "–"
+    return f"{share_cut(found):.1%}" if found else "–"
 
 
 def selections(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
@@ -153,7 +154,7 @@ def load_losses(out: Layout, study: Study) -> pd.DataFrame:
 
 
 def _load_loss(out: Layout, dataset: Dataset) -> pd.DataFrame:
-    return pd.read_parquet(out.model(dataset.strategy, dataset.name) / "loss.parquet")
+    return pd.read_parquet(out.losses(dataset.strategy, dataset.name))
 
 
 def _last_loss(steps: pd.DataFrame) -> float:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from macromicro.judge.pairs import name_verdicts, pair_answers
 from macromicro.models.llm import Ask, Conversation
-from macromicro.models.replies import Lazily, ask_one_by_one
+from macromicro.models.replies import Lazily, ask_cached
 
 GRADES = {"A>>B": 1.0, "A>B": 0.5, "A=B": 0.0, "B>A": -0.5, "B>>A": -1.0}
 """How far answer A is ahead by each verdict."""
@@ -103,7 +103,7 @@ def _grade(conversations: Lazily, asking: Asking, *, most_missing: int) -> np.nd
 
 
 def _ask(conversations: Lazily, asking: Asking) -> Iterator[tuple[int, str | None]]:
-    return ask_one_by_one(
+    return ask_cached(
         asking.ask,
         model=asking.model,
         max_tokens=asking.max_tokens,

@@ -10,6 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from macromicro.models.basemodel import feed_forward_width
 from macromicro.models.smollm import SOURCE
 from macromicro.study.sections import BaseModelParams, FinetuneParams
 
@@ -109,8 +110,8 @@ def find_architecture(settings: BaseModelParams, *, n_parameters: int | None = N
         return guess_architecture(n_parameters), "shape of a Llama of the parameters given"
     source = settings.source
     if source == "tiny-llama":
-        width = -(-settings.hidden_size * 8 // 3 // 32) * 32
-        heads, size = settings.n_heads, settings.hidden_size // settings.n_heads
+        width, heads = feed_forward_width(settings.hidden_size), settings.n_heads
+        size = settings.hidden_size // heads
         shape = (settings.vocab_size, settings.hidden_size, width, settings.n_layers, heads, heads, size)
         return Architecture(*shape, tied=True), "from its settings"
     if source == SOURCE:

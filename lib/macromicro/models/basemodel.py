@@ -78,6 +78,15 @@ def train_base_model(
     return losses
 
 
+def feed_forward_width(hidden_size: int) -> int:
+    """Width of the gated feed-forward of a small Llama: 8/3 of the hidden size, rounded up to a multiple of 32.
+
+    >>> feed_forward_width(192)
+    512
+    """
+    return -(-hidden_size * 8 // 3 // 32) * 32
+
+
 def train_tokenizer(texts: list[str], *, vocab_size: int) -> Any:
     """A fast tokenizer: byte-level BPE of at most `vocab_size` tokens learnt from `texts`, with the chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -221,7 +230,7 @@ def _new_model(tokenizer: Any, hidden_size: int, n_layers: int, n_heads: int, co
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=hidden_size,
-        intermediate_size=-(-hidden_size * 8 // 3 // 32) * 32,
+        intermediate_size=feed_forward_width(hidden_size),
         num_hidden_layers=n_layers,
         num_attention_heads=n_heads,
         max_position_embeddings=context_length,

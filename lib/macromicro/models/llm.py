@@ -45,9 +45,6 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
     ValueError if it does not know the model or the protocol.
     """
 
-    def ask_one(conversation: Conversation) -> str | None:
-        return _ask_once(client, model, max_tokens, conversation)
-
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
         places = iter(range(len(conversations)))
         running: dict[Future[str | None], int] = {}
@@ -55,7 +52,7 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
         try:
             while True:
                 while len(running) < n_workers and (place := next(places, None)) is not None:
-                    running[pool.submit(ask_one, conversations[place])] = place
+                    running[pool.submit(_ask_once, client, model, max_tokens, conversations[place])] = place
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, overload
+from typing import overload
 
 from tqdm import tqdm
 
@@ -45,32 +45,15 @@ def ask_cached(
     conversations: Sequence[Conversation],
     worth_keeping: Callable[[str], bool] = bool,
     check: Callable[[int], None] | None = None,
-) -> list[str | None]:
-    """Reply to each conversation, from the cache where it has one; new replies are kept there as they arrive.
+) -> Iterator[tuple[int, str | None]]:
+    """Place and reply of each conversation as soon as it is there, those of the cache first; new ones are kept there.
 
+    No reply is held, so that there may be more of them than fit memory; `sorted` puts them in order.
     Parameters: model and max_tokens (where a reply is cut), parts of the key with the conversation; cache, an SQLite
     file or None; worth_keeping, whether a reply need not be asked for again; check, called with the number of missing
     replies whenever one more is missing, which may raise and so end the asking.
     Equal conversations are asked once. A missing reply (None) is never kept: the next run asks again.
     """
-    replies: list[str | None] = [None] * len(conversations)
-    asked: dict[str, Any] = {"model": model, "max_tokens": max_tokens, "cache": cache, "conversations": conversations}
-    for place, reply in ask_one_by_one(ask, **asked, worth_keeping=worth_keeping, check=check):
-        replies[place] = reply
-    return replies
-
-
-def ask_one_by_one(
-    ask: Ask,
-    *,
-    model: str,
-    max_tokens: int,
-    cache: Path | None,
-    conversations: Sequence[Conversation],
-    worth_keeping: Callable[[str], bool] = bool,
-    check: Callable[[int], None] | None = None,
-) -> Iterator[tuple[int, str | None]]:
-    """Places and replies as in `ask_cached`, each as soon as it is there, those of the cache first; none is held."""
     keys = [sha256(json.dumps([model, max_tokens, talk]).encode()).hexdigest() for talk in conversations]
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):

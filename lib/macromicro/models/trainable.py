@@ -22,11 +22,7 @@ LARGE_MODEL = 1_000_000_000
 
 
 def load_trainable(base: str | Path, tokenizer: Any, settings: FinetuneParams) -> Any:
-    """The model at `base` in training mode, with an adapter on its layers where asked for.
-
-    Raises ValueError as `check_method`.
-    """
-    check_method(settings)
+    """The model at `base` in training mode, with an adapter on its layers where asked for (see `check_method`)."""
     if settings.method == "full":
         model = load_weights(base, tokenizer, dtype=torch.float32)
     elif settings.method == "lora":
