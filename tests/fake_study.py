@@ -1,12 +1,15 @@
 """A study with files that only look like outputs: what the graph makes of them, without computing anything."""
 
 import json
+import shutil
 from pathlib import Path
 
+import pytest
 import yaml
 from macromicro.graph import cells, freshness
 from macromicro.study import params
 from macromicro.study.files import digest
+from macromicro.study.layout import find_root
 from macromicro.study.settings import Study
 
 PRESET = {
@@ -21,6 +24,14 @@ PRESET = {
     "select": {"levels": [0, 100], "sizes": [40]},
     "finetune": {"models_per_job": 8},
 }
+
+
+def enter_checkout(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a checkout of the notebooks in an empty folder, with a corpus, and go there."""
+    shutil.copytree(find_root() / "notebooks", folder / "notebooks")
+    (folder / "params").mkdir()
+    (folder / "corpus.jsonl").write_text("{}\n" * 100)
+    monkeypatch.chdir(folder)
 
 
 def write_preset(changes: dict[str, object]) -> Study:

@@ -43,6 +43,17 @@ def make_samples(n_samples: int, seed: int) -> pd.DataFrame:
     return pd.DataFrame(table, columns=["id", "instruction", "response"])
 
 
+PROMPTS = make_samples(12, seed=6)
+
+
+def varied_prompts() -> pd.DataFrame:
+    """`PROMPTS` and two of other lengths, with references beyond ASCII."""
+    extra = pd.DataFrame(
+        {"id": ["x1", "x2"], "instruction": ["Où?", "dog " * 20], "response": ["Là-bas, à l'orée 🌲", "no"]}
+    )
+    return pd.concat([PROMPTS, extra], ignore_index=True)
+
+
 @cache
 def tiny_base() -> Path:
     """Folder of the trained base model."""

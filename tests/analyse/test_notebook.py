@@ -1,16 +1,13 @@
 """The notebook of the analysis on studies whose verdicts are made up: one of every kind, and one of rivals alone."""
 
-import shutil
-
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from fake_study import finish, write_preset
+from fake_study import enter_checkout, finish, write_preset
 from macromicro.graph import execute
 from macromicro.judge.score import score_judges
 from macromicro.measure.metrics import METRICS
-from macromicro.study.layout import find_root
 
 CELL = "8_analyse/8_analyse"
 RIVALS = {"instruction-macro": None, "response-micro": None, "random": {"method": "random", "family": "rivals"}}
@@ -61,10 +58,7 @@ def write(tables):
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """A function that executes the notebook on the study of a preset: the study, and the words that it showed."""
-    shutil.copytree(find_root() / "notebooks", tmp_path / "notebooks")
-    (tmp_path / "params").mkdir()
-    (tmp_path / "corpus.jsonl").write_text("{}\n" * 100)
-    monkeypatch.chdir(tmp_path)
+    enter_checkout(tmp_path, monkeypatch)
     monkeypatch.setattr(execute.os, "environ", dict(execute.os.environ))
 
     def executed(changes):

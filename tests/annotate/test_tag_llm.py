@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from local_server import chat_completion, serving
 from macromicro.annotate.tag_llm import open_tag_writer, parse_tags, write_tags
 from macromicro.annotate.tags import annotate_tags
 from macromicro.models.llm import ask_endpoint, ask_vllm, open_client
@@ -65,10 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         status, reply = self.answer(request, text, n_before)
         with server.lock:
             server.running -= 1
-        body = {
-            "id": "x", "object": "chat.completion", "created": 0, "model": request["model"],
-            "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": reply}}],
-        }  # fmt: skip
+        body = chat_completion(request["model"], reply)
         data = json.dumps(body if status == 200 else {"error": {"message": reply}}).encode()
         garbage = [found for word, found in GARBAGE.items() if word in text]
         data = garbage[0] if garbage else b"<html>welcome</html>" if "html" in text else data
@@ -102,13 +100,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    server = RuleServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(RuleServer()) as server:
+        yield server
 
 
 def write(server, texts, cache=None, *, n_tags=4, model=MODEL, n_workers=4, max_tokens=64, **limits):

@@ -1,15 +1,12 @@
 """The notebook that judges, on made-up answers: every judge in the tables, the headline first."""
 
-import shutil
-
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from fake_study import finish, write_preset
+from fake_study import enter_checkout, finish, write_preset
 from macromicro.graph import cells, execute
 from macromicro.judge.annotations import read_verdicts
-from macromicro.study.layout import find_root
 
 CELL = "7_judge/response-micro/s0"
 
@@ -25,10 +22,7 @@ def answer(path, name, n_words):
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    shutil.copytree(find_root() / "notebooks", tmp_path / "notebooks")
-    (tmp_path / "params").mkdir()
-    (tmp_path / "corpus.jsonl").write_text("{}\n" * 100)
-    monkeypatch.chdir(tmp_path)
+    enter_checkout(tmp_path, monkeypatch)
     monkeypatch.setattr(execute.os, "environ", dict(execute.os.environ))
     study = write_preset({"judge.kinds": ["likelihood"]})
     prompts = pd.DataFrame({"id": [f"p{i:02d}" for i in range(30)], "instruction": "Say.", "response": "word"})

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 import pandas as pd
 import pytest
+from local_server import chat_completion, serving
 from macromicro.judge.pairwise import CUT_MARK, GRADES, Asking, judge_pairwise, read_prompt, read_verdict
 from macromicro.judge.verdicts import join_orders
 from macromicro.models.llm import ask_endpoint, open_client
@@ -55,11 +56,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         shown = SHOWN.search(talk[0]["content"])
         status, reply, finish = self.judge(shown, talk)
-        body = {
-            "id": "x", "object": "chat.completion", "created": 0, "model": request["model"],
-            "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": reply}}],
-        }  # fmt: skip
-        data = json.dumps(body).encode()
+        data = json.dumps(chat_completion(request["model"], reply, finish)).encode()
         if "garbage" in shown["instruction"]:
             data = {"html": b"<html>hello</html>", "cut": data[:40], "list": b"[]", "null": b"null",
                     "empty": b"", "none": b'{"choices": null}', "binary": bytes(range(128, 256)),
@@ -89,13 +86,8 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server():
-    server = JudgeServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(JudgeServer()) as server:
+        yield server
 
 
 def pairs_of(*pairs, instruction="Say something good."):

@@ -20,10 +20,8 @@ from macromicro.models.finetune import train
 from macromicro.models.reference_likelihood import reference_log_likelihood
 from macromicro.study.sections import AnswerParams
 from peft import PeftModel
-from tiny_models import FINETUNING, LargestScores, make_samples, tiny_base
+from tiny_models import FINETUNING, PROMPTS, LargestScores, make_samples, tiny_base, varied_prompts
 from transformers import AutoModelForCausalLM, GenerationConfig
-
-PROMPTS = make_samples(12, seed=6)
 
 
 def asking(**changes: float) -> AnswerParams:
@@ -34,14 +32,6 @@ def asking(**changes: float) -> AnswerParams:
 @pytest.fixture(scope="module")
 def base() -> tuple:
     return load_base_model(tiny_base())
-
-
-def varied_prompts() -> pd.DataFrame:
-    """Prompts of very different lengths, with references beyond ASCII."""
-    extra = pd.DataFrame(
-        {"id": ["x1", "x2"], "instruction": ["Où?", "dog " * 20], "response": ["Là-bas, à l'orée 🌲", "no"]}
-    )
-    return pd.concat([PROMPTS, extra], ignore_index=True)
 
 
 def plain_answer(model: torch.nn.Module, tokenizer: Any, prompt: list[int]) -> list[int]:

@@ -1,27 +1,16 @@
-import pandas as pd
 import pytest
 import torch
 from macromicro.models import reference_likelihood
 from macromicro.models.basemodel import load_base_model
 from macromicro.models.chat import encode_samples
 from macromicro.models.reference_likelihood import reference_log_likelihood
-from tiny_models import LargestScores, make_samples, tiny_base
+from tiny_models import PROMPTS, LargestScores, tiny_base, varied_prompts
 from transformers import Gemma2Config, Gemma2ForCausalLM
-
-PROMPTS = make_samples(12, seed=6)
 
 
 @pytest.fixture(scope="module")
 def base() -> tuple:
     return load_base_model(tiny_base())
-
-
-def varied_prompts() -> pd.DataFrame:
-    """Prompts of very different lengths, with references beyond ASCII."""
-    extra = pd.DataFrame(
-        {"id": ["x1", "x2"], "instruction": ["Où?", "dog " * 20], "response": ["Là-bas, à l'orée 🌲", "no"]}
-    )
-    return pd.concat([PROMPTS, extra], ignore_index=True)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 60, 4096])

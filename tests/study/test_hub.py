@@ -1,13 +1,13 @@
 """Commits of hub repositories: asked for once, from a server that plays the hub and moves on between two questions."""
 
 import json
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import huggingface_hub.hf_api
 import pytest
+from local_server import serving
 from macromicro.study import params
 from macromicro.study.files import write_once
 from macromicro.study.hub import pin, pin_study, resolve_commit
@@ -42,12 +42,10 @@ class Answer(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with Hub() as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    with serving(Hub()) as server:
         monkeypatch.setattr(huggingface_hub.hf_api.api, "endpoint", f"http://127.0.0.1:{server.server_port}")
         monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
         yield server
-        server.shutdown()
 
 
 def test_a_revision_is_the_commit_that_the_hub_says(hub: Hub) -> None:
