@@ -1,5 +1,7 @@
 """One notebook: what is refused before it runs, and how it is retried."""
 
+import os
+import subprocess
 import sys
 
 import nbformat
@@ -97,20 +99,26 @@ def test_a_run_by_hand_leaves_the_study_alone(finished, folder, capsys, monkeypa
     assert finished.out.types("response-micro").read_bytes() == before
 
 
-SAYS = "import os, sys\nprint(os.environ['OPENAI_API_KEY'], os.getcwd())\nsys.stderr.write(sys.prefix + '/lib')"
+SAYS = """
+import atexit, os, sys
+print(os.environ["OPENAI_API_KEY"], os.getcwd())
+sys.stderr.write(sys.prefix + "/lib")
+atexit.register(lambda: os.write(2, f"at the end: {sys.prefix}/bin\\n".encode()))  # past the notebook and its loggers
+"""
 
 
 @pytest.mark.parametrize("ending", [WRITES, "raise ValueError(os.environ['OPENAI_API_KEY'] + ' at ' + os.getcwd())"])
-def test_keys_and_folders_of_the_machine_stay_out_of_notebooks_and_logs(finished, folder, capfd, monkeypatch, ending):
-    monkeypatch.setattr(execute.os, "environ", {**execute.os.environ, "OPENAI_API_KEY": "sk-hunter2hunter2"})
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-hunter2hunter2")
+def test_keys_and_folders_of_the_machine_stay_out_of_notebooks_and_logs(finished, folder, ending):
     notebook(folder, "3_annotate", PARAMETERS, SAYS, ending)
-    dependencies.code_of.cache_clear()
-    failed = execute.main(["tiny", "3_annotate/response-micro"])
-    where = finished.out.log if failed else finished.out.notebook
-    shown = capfd.readouterr().out
+    done = subprocess.run(
+        [sys.executable, "-m", "macromicro.graph.execute", "tiny", "3_annotate/response-micro"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OPENAI_API_KEY": "sk-hunter2hunter2"},
+    )
+    where = finished.out.log if done.returncode else finished.out.notebook
     written = where("3_annotate", "response-micro").read_text()
-    assert "***" in written and ".venv/lib" in written
-    for text in (written, shown):
+    assert "***" in written and ".venv/lib" in written and "at the end: .venv/bin" in done.stdout
+    for text in (written, done.stdout, done.stderr):
         assert "hunter2" not in text and str(folder) not in text and sys.prefix not in text
-    assert ("ValueError: *** at ." in shown) == bool(failed)
+    assert ("ValueError: *** at ." in done.stdout) == bool(done.returncode)

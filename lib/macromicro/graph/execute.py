@@ -10,8 +10,11 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,7 @@ def _attempt(cell: Cell, preset: str, log: Path, target: Path) -> Failure | None
     parameters = {"preset": preset, **cell.parameters}
     failure = _papermill(cell.stage, parameters, log)
     if failure is not None and failure.worth_retrying:
-        print(redact(f"trying again, since this may pass: {failure.cause}"), flush=True)
+        print(f"trying again, since this may pass: {failure.cause}", flush=True)
         time.sleep(2)
         failure = _papermill(cell.stage, parameters, log)
         print("which it did not" if failure else "the second time it succeeded", flush=True)
@@ -74,16 +77,42 @@ def _attempt(cell: Cell, preset: str, log: Path, target: Path) -> Failure | None
         return None
     if failure.fatal and (process := os.environ.get(RUN_PROCESS)):
         os.kill(int(process), signal.SIGUSR1)
-    print(redact(f"{failure.kind}: {failure.cause}"), flush=True)
+    print(f"{failure.kind}: {failure.cause}", flush=True)
     return failure
 
 
-class _Redacted(logging.Formatter):
-    """What is logged, without keys and folders of this machine."""
+@contextmanager
+def redacted_output() -> Iterator[None]:
+    """All that this process and those it starts write goes to standard output, without keys and folders of the machine.
 
-    def format(self, record: logging.LogRecord) -> str:
-        """The message of a record."""
-        return redact(super().format(record))
+    Also what no logger sees: warnings of the interpreter, of compiled libraries, of a kernel that ends.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
+    reading, writing = os.pipe()
+
+    def pass_on() -> None:
+        with os.fdopen(reading, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                os.write(kept[1], redact(line).encode())
+
+    passing = threading.Thread(target=pass_on, daemon=True)
+    passing.start()
+    for number in kept:
+        os.dup2(writing, number)
+    os.close(writing)
+    try:
+        yield
+    except Exception:  # Python would print it after all this, as it stands
+        traceback.print_exc()
+        raise SystemExit(1) from None
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        for number, own in kept.items():
+            os.dup2(own, number)
+        passing.join(timeout=5)  # a process that was left behind may hold the pipe open
 
 
 def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown: bool = False) -> Failure | None:
@@ -94,9 +123,7 @@ def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown
     import papermill
 
     if not shown:
-        handler = logging.StreamHandler(sys.stdout)
-        handler.setFormatter(_Redacted("%(message)s"))
-        logging.basicConfig(level=logging.INFO, handlers=[handler])
+        logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     target.parent.mkdir(parents=True, exist_ok=True)
     n_kills = count_memory_kills()
     try:
@@ -183,7 +210,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         if not given.by_hand:
-            return compute(given.preset, given.cell)
+            with redacted_output():
+                return compute(given.preset, given.cell)
         changes, parameters = read_assignments(given.set), read_assignments(given.params)
         execute_by_hand(given.cell, preset=given.preset, changes=changes, given=parameters)
     except (FileNotFoundError, RuntimeError, ValueError) as error:
