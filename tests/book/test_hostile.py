@@ -112,18 +112,10 @@ def write_plain(path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def seen(home) -> dict[str, dict]:
+def seen(home, browser_page) -> dict[str, dict]:
     """What a browser sees on every page of the book, by the name of the page."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        reason = "this test needs Chromium: apt-get install chromium (as root, Debian)"
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-    from playwright.sync_api import sync_playwright
-
     site, found = home / "clone/outputs/tiny/book", {}
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+    with browser_page.context.browser.new_page() as page:
         page.add_init_script(DEFINE)
         dialogs: list[str] = []
         page.on("dialog", lambda dialog: dialogs.append(dialog.message) or dialog.dismiss())
@@ -135,7 +127,6 @@ def seen(home) -> dict[str, dict]:
             page.wait_for_function("window.MathJax === undefined || MathJax.startup?.promise !== undefined")
             page.evaluate("window.MathJax?.startup?.promise")
             found[name] = {**page.evaluate(LOOK), "dialogs": list(dialogs)}
-        browser.close()
     return found
 
 
@@ -162,22 +153,14 @@ def test_what_attacks_is_shown_as_it_stands(seen):
     assert "<script>attack(" in shown
 
 
-def test_the_test_sees_an_attack(home, tmp_path):
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("no Chromium")
+def test_the_test_sees_an_attack(browser_page, tmp_path):
     table = "<table><tr><td>a<td>b</tr><tr><td>c</tr></table>"
     (tmp_path / "page.html").write_text(f"<article>{table}{''.join(ATTACKS)}</article>")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
+    with browser_page.context.browser.new_page() as page:
         page.add_init_script(DEFINE)
         page.goto(f"file://{tmp_path / 'page.html'}")
         page.wait_for_timeout(300)
         found = page.evaluate(LOOK)
-        browser.close()
     assert {"script", "image", "svg"} <= set(found["attacks"])
     assert (found["links"], found["torn"], found["hidden"]) == (1, 1, True)
     assert found["elements"] >= 1
