@@ -30,7 +30,7 @@ def score(
       win rate        percent of prompts won, ties half; low and high over prompts
       lc win rate     the same at equal length, as AlpacaEval 2 has it, without its difficulties of instructions
       first share     percent that went to the answer shown first: 50 without position bias
-      orders agree    percent of prompts with the same verdict in both orders
+      orders agree    percent of prompts with the same verdict in both orders; where they differ it is a tie
 
     With --compare two models are held against each other by what each scored on the same prompts; p-values are
     corrected over all pairs (Holm), and n needed says how many prompts would show --difference 80 times in 100.
