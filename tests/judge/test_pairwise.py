@@ -249,6 +249,18 @@ def test_a_server_that_dies_leaves_what_was_paid_for(server, tmp_path):
     assert len(server.asked) == 60
 
 
+def test_what_is_under_way_when_one_request_fails_is_kept(server, tmp_path):
+    server.script["slow"] = lambda shown, talk: (time.sleep(0.3), (200, "A>B", "stop"))[1]
+    server.script["locked"] = lambda shown, talk: (401, "who are you?", "stop")
+    pairs = pairs_of(*[(f"one {n}", "two") for n in range(4)], instruction=["slow", "slow", "slow", "locked"])
+    with pytest.raises(PermissionError, match="refuses the key"):
+        judge(server, *pairs, cache=tmp_path / "judge.sqlite")
+    server.script["locked"] = server.script["slow"]
+    server.asked.clear()
+    judge(server, *pairs, cache=tmp_path / "judge.sqlite")
+    assert {SHOWN.search(talk[0]["content"])["instruction"] for talk, _ in server.asked} == {"locked"}
+
+
 KILLED = """
 import sys
 import pandas as pd

@@ -42,21 +42,27 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
     A reply is None where the endpoint refused this conversation (too long, say), kept failing on it, or replied nothing
     that can be read; a warning says so, once for every status.
     Asking raises ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and
-    ValueError if it does not know the model or the protocol.
+    ValueError if it does not know the model or the protocol; replies to what was under way then still come before.
     """
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
         places = iter(range(len(conversations)))
         running: dict[Future[str | None], int] = {}
+        failed: BaseException | None = None
         pool = ThreadPoolExecutor(n_workers)
         try:
             while True:
-                while len(running) < n_workers and (place := next(places, None)) is not None:
+                while failed is None and len(running) < n_workers and (place := next(places, None)) is not None:
                     running[pool.submit(_ask_once, client, model, max_tokens, conversations[place])] = place
                 if not running:
-                    return
+                    break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    yield running.pop(future), future.result()
+                    place, error = running.pop(future), future.exception()
+                    if error is None:
+                        yield place, future.result()
+                    failed = failed or error
+            if failed is not None:
+                raise failed
         finally:
             pool.shutdown(cancel_futures=True)
 
