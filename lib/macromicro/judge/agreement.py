@@ -35,7 +35,9 @@ def name_judge(study: Study) -> str:
     kind = study.judge.headline
     if kind == "similarity" and study.embed.model not in MINILM:
         return f"{kind}, {study.embed.model}"
-    return f"{kind}, {study.judge_llm.model}" if kind == "llm" else kind
+    if kind != "llm":
+        return kind
+    return f"llm, {study.judge_llm.model}" + (", one token" if study.judge_llm.reply == "token" else "")
 
 
 def is_checked(judge: str, agreement: pd.DataFrame) -> bool:

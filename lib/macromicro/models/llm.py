@@ -6,10 +6,12 @@ keep each on disk at once: a run that was killed and started again pays for no r
 
 import atexit
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,9 +19,12 @@ if TYPE_CHECKING:
 
 Conversation = list[dict[str, str]]
 Ask = Callable[[Sequence[Conversation]], Iterator[tuple[int, str | None]]]
+Read = Callable[[object, Any], str | None]
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 VLLM_CHUNK = 512
+N_ALTERNATIVES = 20
+"""Tokens whose probabilities are asked for: the most that OpenAI gives, and vLLM by default."""
 CUT = "\n[cut]"
 """Stands at the end of a reply that an endpoint cut at `max_tokens`, so that it is not taken for a whole one."""
 
@@ -44,6 +49,24 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
     Asking raises ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and
     ValueError if it does not know the model or the protocol; replies to what was under way then still come before.
     """
+    ask_one = partial(_ask_once, client, read=_read_text, model=model, sampling={"max_tokens": max_tokens})
+    return _side_by_side(ask_one, n_workers)
+
+
+def ask_first_token(client: "OpenAI", *, model: str, n_workers: int) -> Ask:
+    """The first token of a greedy reply: its `N_ALTERNATIVES` likeliest ones with their probabilities, as JSON.
+
+    Such as `{"A": 0.9, " B": 0.08}`. Everything else is as in `ask_endpoint`; asking raises ValueError as well if the
+    endpoint gives no probabilities.
+    """
+    sampling = {"max_tokens": 1, "logprobs": True, "top_logprobs": N_ALTERNATIVES}
+    return _side_by_side(
+        partial(_ask_once, client, read=_read_probabilities, model=model, sampling=sampling), n_workers
+    )
+
+
+def _side_by_side(ask_one: Callable[[Conversation], str | None], n_workers: int) -> Ask:
+    """Ask `n_workers` at a time; when one raises, nothing more is asked, and the others under way still reply."""
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
         places = iter(range(len(conversations)))
@@ -53,7 +76,7 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
         try:
             while True:
                 while failed is None and len(running) < n_workers and (place := next(places, None)) is not None:
-                    running[pool.submit(_ask_once, client, model, max_tokens, conversations[place])] = place
+                    running[pool.submit(ask_one, conversations[place])] = place
                 if not running:
                     break
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -69,14 +92,16 @@ def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: in
     return ask
 
 
-def _ask_once(client: "OpenAI", model: str, max_tokens: int, conversation: Conversation) -> str | None:
+def _ask_once(
+    client: "OpenAI", conversation: Conversation, *, read: Read, model: str, sampling: dict[str, Any]
+) -> str | None:
     """The reply to one conversation, as `ask_endpoint` says."""
     import openai
 
     messages: Any = conversation
     server = client.base_url
     try:
-        reply = client.chat.completions.create(model=model, messages=messages, max_tokens=max_tokens, temperature=0.0)
+        reply = client.chat.completions.create(model=model, messages=messages, temperature=0.0, **sampling)
     except openai.APIConnectionError as error:
         raise ConnectionError(f"{server} cannot be reached or is too slow: {error}") from error
     except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
@@ -90,26 +115,48 @@ def _ask_once(client: "OpenAI", model: str, max_tokens: int, conversation: Conve
     except openai.OpenAIError as error:
         raise ValueError(f"{server} gives no reply that can be read: {_without_key(error)}") from None
     else:
-        return _read_reply(server, reply)
+        return read(server, reply)
     return None
 
 
-def _read_reply(server: object, reply: Any) -> str | None:
-    """The text of a reply, None if it has none; what was cut short ends with `CUT`.
-
-    Raises ValueError if it is nothing of the protocol.
-    """
-    from openai.types.chat import ChatCompletion
-
-    if not isinstance(reply, ChatCompletion):
-        shown = _without_key(reply)[:80]
-        raise ValueError(f"{server} does not speak the OpenAI chat protocol: {shown!r}")
-    choice = reply.choices[0] if reply.choices else None
+def _read_text(server: object, reply: Any) -> str | None:
+    """The text of a reply, None if it has none; what was cut short ends with `CUT`."""
+    choice = _first_choice(server, reply)
     content: Any = getattr(getattr(choice, "message", None), "content", None)
     if choice is not None and isinstance(content, str) and content.strip():
         return content + CUT if choice.finish_reason == "length" else content
     _warn_of(server, "no text")
     return None
+
+
+def _read_probabilities(server: object, reply: Any) -> str | None:
+    """The probabilities of the first token as JSON, None if they are no numbers.
+
+    Raises ValueError if the reply has none at all: then no reply of this endpoint will.
+    """
+    choice = _first_choice(server, reply)
+    if choice is not None and not getattr(choice, "logprobs", None):
+        raise ValueError(f"{server} gives no probabilities of tokens (logprobs): let the judge reply in words")
+    found: dict[str, float] = {}
+    try:
+        for one in choice.logprobs.content[0].top_logprobs if choice is not None else []:
+            found[str(one.token)] = found.get(str(one.token), 0.0) + math.exp(one.logprob)
+    except (AttributeError, IndexError, TypeError, OverflowError):
+        found = {}
+    if found:
+        return json.dumps(found)
+    _warn_of(server, "no probabilities that can be read")
+    return None
+
+
+def _first_choice(server: object, reply: Any) -> Any:
+    """The first of the alternative replies, None if there is none. Raises ValueError if it is not of the protocol."""
+    from openai.types.chat import ChatCompletion
+
+    if not isinstance(reply, ChatCompletion):
+        shown = _without_key(reply)[:80]
+        raise ValueError(f"{server} does not speak the OpenAI chat protocol: {shown!r}")
+    return reply.choices[0] if reply.choices else None
 
 
 def _without_key(said: object) -> str:
