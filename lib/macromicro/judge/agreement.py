@@ -86,7 +86,9 @@ def show_agreement(agreement: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(row: dict) -> str:
-    """A value with its interval: in percent, or kappa as it is."""
+    """A value with its interval: in percent, or kappa as it is; a dash where it is not defined."""
+    if pd.isna(row["value"]):
+        return "–"
     if row["measure"].startswith("kappa"):
         return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
     return f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
