@@ -188,7 +188,8 @@ def test_the_notebook_keeps_agreement_and_corrected_win_rates_and_no_name(study,
     folder = study.out.people
     assert {path.name for path in folder.iterdir()} == {"sheet.csv", "agreement.parquet", "corrected.parquet"}
     rates = pd.read_parquet(folder / "corrected.parquet").set_index(["judge", "models"])
-    assert rates.loc[("similarity", "all"), ["n_pairs", "n_votes", "corrected"]].tolist() == pytest.approx([200, 45, 100])
+    counted = ["n_pairs", "n_votes", "corrected"]
+    assert rates.loc[("similarity", "all"), counted].tolist() == pytest.approx([200, 45, 100])
     agreement = pd.read_parquet(folder / "agreement.parquet").set_index(["judge", "measure"])
     assert agreement.loc[("length", "accuracy"), ["value", "n_pairs"]].tolist() == [0, 45]
     assert not any(b"Anna" in path.read_bytes() for path in folder.iterdir())
