@@ -40,7 +40,8 @@ class JudgeServer(ThreadingHTTPServer):
     """Counts `good` on both sides, quotes both answers and then says its verdict; breaks where an instruction says so.
 
     `script` replaces what it says by instruction; `asked` holds every conversation; it dies after `n_alive` requests.
-    Asked for one token, it says A with a probability that grows with the goodness; a script gives probabilities.
+    Of conversations in `dropped` it sends half a reply, once. Asked for one token, it says A with a probability that
+    grows with the goodness; a script gives probabilities.
     """
 
     daemon_threads = True
@@ -49,6 +50,7 @@ class JudgeServer(ThreadingHTTPServer):
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
         self.lock, self.asked, self.script, self.n_alive = threading.Lock(), [], {}, np.inf
+        self.dropped = set()
 
     def handle_error(self, request, client_address):
         pass
@@ -82,8 +84,11 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.send_header("retry-after-ms", "1")
         self.end_headers()
+        n_sent = len(data) // 2 if talk[0]["content"] in self.server.dropped else len(data)
         with suppress(BrokenPipeError, ConnectionResetError):
-            self.wfile.write(data)
+            self.wfile.write(data[:n_sent])
+        self.server.dropped.discard(talk[0]["content"])
+        self.close_connection = n_sent < len(data)
 
     def judge(self, shown, talk):
         instruction = shown["instruction"]
@@ -251,6 +256,15 @@ def test_garbage_is_one_clear_line_or_a_missing_verdict(server, kind):
     with pytest.raises(ValueError, match=r"no reply that can be read|chat protocol|got no reply") as failed:
         judge(server, *pairs_of(("one", "two"), instruction=f"garbage {kind}"), max_missing=0.0)
     assert "\n" not in str(failed.value)
+
+
+def test_a_connection_that_drops_within_a_reply_is_asked_again(server):
+    pairs = pairs_of(("good", "two"), ("three", "four"))
+    plain = judge(server, *pairs)
+    server.dropped = {talk[0]["content"] for talk, _ in server.asked}
+    server.asked.clear()
+    pd.testing.assert_frame_equal(judge(server, *pairs, max_missing=0.0), plain)
+    assert len(server.asked) == 8 and not server.dropped
 
 
 def test_a_server_that_hangs_is_one_clear_line(server):
