@@ -133,7 +133,7 @@ def test_two_models_are_rated_by_the_odds():
 
 def test_ratings_that_do_not_exist_are_refused():
     apart = pd.concat([verdicts([1, 0]), verdicts([1, 0], model="x", against="y")])
-    with pytest.raises(ValueError, match="is apart"):
+    with pytest.raises(ValueError, match="but x is apart"):
         rate_models(apart)
     with pytest.raises(ValueError, match="all go one way"):
         rate_models(verdicts([1, 1]))

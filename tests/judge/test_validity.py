@@ -35,7 +35,9 @@ def test_accuracy_and_kappa_are_those_of_scikit_learn():
     pairs, truth = make_pairs()
     majority = find_majority(check_votes(pairs))
     kept = majority >= 0
-    found = values(measure_agreement(pairs, {"judge": truth}, **QUICK), "judge")
+    table = measure_agreement(pairs, {"judge": truth}, **QUICK)
+    assert table.index.tolist() == list(range(len(table)))
+    found = values(table, "judge")
     assert found["accuracy"] == pytest.approx(accuracy_score(majority[kept], truth[kept]))
     assert found["kappa"] == pytest.approx(cohen_kappa_score(majority[kept], truth[kept]))
     decided = majority > 0
