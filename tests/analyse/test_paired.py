@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from analyse.judged_pairs import verdicts
-from macromicro.analyse.paired import compare_models
+from macromicro.analyse.paired import compare_models, find_alone
 from scipy.stats import ttest_rel
 
 
@@ -57,10 +57,17 @@ def test_what_cannot_be_compared_is_refused():
         compare_models(pd.concat([verdicts([1], model="a"), verdicts([1, 0, 1], model="b")]))
     with pytest.raises(ValueError, match="a and b: no prompt has a verdict on both"):
         compare_models(two([1, np.nan], [np.nan, 1]))
-    with pytest.raises(ValueError, match="two of them must have been held against the same opponent"):
-        compare_models(verdicts([1, 0]))
+    with pytest.raises(ValueError, match="against the same opponent, not a against old; b against other"):
+        compare_models(pd.concat([verdicts([1, 0], model="a"), verdicts([1, 0], model="b", against="other")]))
     with pytest.raises(ValueError, match="difference=0 must be above zero"):
         compare_models(two([1, 0], [0, 1]), difference=0)
+
+
+def test_who_is_alone_against_an_opponent_is_named():
+    three = pd.concat([two([1, 0, 1], [0, 0, 1]), verdicts([1, 0], model="c", against="other")])
+    assert find_alone(three) == ["c against other (j)"]
+    assert compare_models(three)[["one", "other"]].to_numpy().tolist() == [["a", "b"]]
+    assert find_alone(two([1, 0], [0, 1])) == []
 
 
 def test_equal_models_have_no_p_below_one():

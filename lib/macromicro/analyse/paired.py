@@ -45,8 +45,20 @@ def compare_models(
             found["n_needed"] = _needed(found, difference, alpha, power)
             rows.append({"judge": judge, "against": against, "one": one.name, "other": other.name, **found})
     if not rows:
-        raise ValueError("to compare models, two of them must have been held against the same opponent")
+        opponents = verdicts[["model", "against"]].drop_duplicates().to_numpy().tolist()
+        named = "; ".join(f"{model} against {against}" for model, against in opponents)
+        raise ValueError(f"to compare models, two of them must have been held against the same opponent, not {named}")
     return pd.DataFrame(rows).assign(p_holm=lambda table: holm(table["p"].to_numpy(float)))[list(COLUMNS)]
+
+
+def find_alone(verdicts: pd.DataFrame) -> list[str]:
+    """Who against whom has no other model to be compared with: those that `compare_models` leaves out.
+
+    Parameters: verdicts, as `judge.annotations` reads them.
+    """
+    pairs = verdicts[["judge", "against", "model"]].drop_duplicates()
+    alone = pairs[~pairs.duplicated(["judge", "against"], keep=False)]
+    return [f"{model} against {against} ({judge})" for judge, against, model in alone.itertuples(index=False)]
 
 
 def _complete(group: pd.DataFrame) -> list[pd.Series]:

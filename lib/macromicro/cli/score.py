@@ -41,7 +41,7 @@ def score(
     """  # noqa: D301
     import json
 
-    from macromicro.analyse.paired import compare_models
+    from macromicro.analyse.paired import compare_models, find_alone
     from macromicro.analyse.win_rates import rate_models, win_rates
     from macromicro.cli.output import write_table
     from macromicro.judge.annotations import read_verdicts
@@ -62,6 +62,8 @@ def score(
         "verdicts": len(verdicts),
         "clusters": f"{verdicts['cluster'].nunique():,} of {cluster}" if cluster else "every prompt by itself",
     }
+    if compare and (alone := find_alone(verdicts)):
+        about["not compared, alone against its opponent"] = ", ".join(alone)
     if json_:
         rows = json.loads(table.to_json(orient="records"))
         print(json.dumps({**about, "rows": rows}, indent=1, ensure_ascii=False))
