@@ -401,6 +401,7 @@ def test_a_token_is_read_where_most_of_it_is_a_letter(reply, ahead):
 def test_the_settings_say_in_which_form_the_judge_replies(server, tmp_path, reply, margins):
     url = f"http://127.0.0.1:{server.server_port}/v1"
     settings = JudgeLlmParams(model=MODEL, base_url=url, reply=reply)
+    assert settings.n_written == (1 if reply == "token" else 1024)
     opened = open_judges(
         ["llm"], judge=JudgeParams(), judge_llm=settings, embed=EmbedParams(), embeddings=None, replies=tmp_path / "r"
     )

@@ -6,7 +6,7 @@ import pandas as pd
 import papermill
 import pytest
 from fake_study import enter_checkout, write_preset
-from macromicro.judge.ballot import name_votes, open_ballot
+from macromicro.judge.ballot import list_votes, name_votes, open_ballot
 from macromicro.judge.people import (
     add_texts,
     count_points,
@@ -154,6 +154,11 @@ def test_votes_by_button_are_on_disk_at_once_and_go_on_where_they_ended(tmp_path
     assert "All 3 pairs are shown, 3 voted on" in again.children[0].value
     assert [button.disabled for button in again.children[1].children] == [True, True, True, False]
     assert read_votes([path], pairs).ravel().tolist() == [2, 1, 1]
+    assert list_votes(path.parent) == [path]
+    path.with_name("votes-Anna.csv").touch()
+    with pytest.raises(ValueError, match="kept as votes-<number>") as failed:
+        list_votes(path.parent)
+    assert "Anna" not in str(failed.value)
     for name in ("Anna", 0, True):
         with pytest.raises(ValueError, match="must be a number from 1 on"):
             name_votes(tmp_path, name)

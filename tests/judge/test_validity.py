@@ -201,6 +201,8 @@ def test_a_judge_that_agrees_no_more_than_length_is_named_in_bold():
     assert describe_headline(params.load("smoke")).startswith("**How far the judge *likelihood* agrees")
     llm = params.load("paper", changes={"judge.kinds": ["llm"], "judge_llm.model": "some-model"})
     assert describe_headline(llm).startswith("**How far the judge *llm, some-model* agrees")
+    by_token = {"judge.kinds": ["llm"], "judge_llm.model": "some-model", "judge_llm.reply": "token"}
+    assert name_judge(params.load("paper", changes=by_token)) == "llm, some-model, one token"
 
 
 @pytest.mark.parametrize("given", [False, True])

@@ -1,5 +1,6 @@
 """Voting in JupyterLab: a pair at a time, two answers side by side and three buttons, every vote on disk at once."""
 
+import re
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,14 @@ def name_votes(folder: str | Path, person: int) -> Path:
     if not isinstance(person, int) or isinstance(person, bool) or person < 1:
         raise ValueError("person must be a number from 1 on; names are kept nowhere")
     return Path(folder) / f"votes-{person}.csv"
+
+
+def list_votes(folder: str | Path) -> list[Path]:
+    """The files of votes in a folder. Raises ValueError if one is not called by a number."""
+    files = sorted(Path(folder).glob("votes-*.csv"))
+    if not all(re.fullmatch(r"votes-[1-9]\d*\.csv", file.name) for file in files):
+        raise ValueError("votes are kept as votes-<number>.csv, but one of these files has something else for a number")
+    return files
 
 
 def open_ballot(pairs: pd.DataFrame, path: str | Path) -> "ipywidgets.VBox":
