@@ -25,7 +25,7 @@ from macromicro.judge.pairwise import (
     read_verdict,
 )
 from macromicro.judge.verdicts import join_orders
-from macromicro.models.llm import ask_endpoint, ask_first_token, open_client
+from macromicro.models.llm import FIRST_TOKEN, GREEDY, ask_endpoint, open_client
 from macromicro.study.sections import EmbedParams, JudgeLlmParams, JudgeParams
 
 MODEL = "judge-1"
@@ -133,9 +133,8 @@ def judge(
 ):
     client = open_client(f"http://127.0.0.1:{server.server_port}/v1", max_retries=2, timeout=timeout)
     n_workers, form = limits.pop("n_workers", 8), limits.pop("form", "verdict")
-    by_token = form == "token"
-    ask = ask_first_token(client, model=MODEL, n_workers=n_workers) if by_token else None
-    ask = ask or ask_endpoint(client, model=MODEL, max_tokens=max_tokens, n_workers=n_workers)
+    max_tokens, sampling = (1, FIRST_TOKEN) if form == "token" else (max_tokens, GREEDY)
+    ask = ask_endpoint(client, model=MODEL, max_tokens=max_tokens, n_workers=n_workers, sampling=sampling)
     asking = Asking(ask, model, max_tokens, max_chars=limits.pop("max_chars", 2000), cache=cache, form=form)
     return judge_pairwise(answers, baseline, asking=asking, max_missing=max_missing)
 

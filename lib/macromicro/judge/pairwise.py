@@ -34,8 +34,7 @@ class Asking(NamedTuple):
     """How the judge is asked: `ask` (see `models.llm`), name of the model with its revision, and limits.
 
     A reply is cut after `max_tokens`; instruction and answers are cut after `max_chars` each. `cache` is an SQLite file
-    of replies, or None. `form` is that of a reply: `verdict` (asked by `llm.ask_endpoint`) or `token`
-    (`llm.ask_first_token`).
+    of replies, or None. `form` is that of a reply: `verdict`, or `token` where it is asked for `llm.FIRST_TOKEN`.
     """
 
     ask: Ask

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Conversation = list[dict[str, str]]
 Ask = Callable[[Sequence[Conversation]], Iterator[tuple[int, str | None]]]
-Read = Callable[[object, Any], str | None]
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 VLLM_CHUNK = 512
-N_ALTERNATIVES = 20
-"""Tokens whose probabilities are asked for: the most that OpenAI gives, and vLLM by default."""
+GREEDY: Mapping[str, Any] = {"temperature": 0.0}
+FIRST_TOKEN: Mapping[str, Any] = {**GREEDY, "logprobs": True, "top_logprobs": 20}
+"""Asks for the probabilities of tokens, of as many as OpenAI gives, and vLLM by default."""
 CUT = "\n[cut]"
 """Stands at the end of a reply that an endpoint cut at `max_tokens`, so that it is not taken for a whole one."""
 
@@ -41,28 +41,20 @@ def open_client(base_url: str, *, max_retries: int, timeout: float) -> "OpenAI":
     return OpenAI(base_url=base_url, api_key=key, max_retries=max_retries, timeout=timeout)
 
 
-def ask_endpoint(client: "OpenAI", *, model: str, max_tokens: int, n_workers: int) -> Ask:
-    """Greedy replies from an endpoint, at most `n_workers` requests at a time.
+def ask_endpoint(
+    client: "OpenAI", *, model: str, max_tokens: int, n_workers: int, sampling: Mapping[str, Any] = GREEDY
+) -> Ask:
+    """Replies from an endpoint, at most `n_workers` requests at a time; greedy, or as `sampling` has it.
 
     A reply is None where the endpoint refused this conversation (too long, say), kept failing on it, or replied nothing
-    that can be read; a warning says so, once for every status.
+    that can be read; a warning says so, once for every status. With `FIRST_TOKEN` it is JSON such as
+    `{"A": 0.9, " B": 0.08}`: the likeliest first tokens with their probabilities.
     Asking raises ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and
-    ValueError if it does not know the model or the protocol; replies to what was under way then still come before.
+    ValueError if it does not know the model or the protocol, or gives no probabilities that were asked for; replies to
+    what was under way then still come before.
     """
-    ask_one = partial(_ask_once, client, read=_read_text, model=model, sampling={"max_tokens": max_tokens})
-    return _side_by_side(ask_one, n_workers)
-
-
-def ask_first_token(client: "OpenAI", *, model: str, n_workers: int) -> Ask:
-    """The first token of a greedy reply: its `N_ALTERNATIVES` likeliest ones with their probabilities, as JSON.
-
-    Such as `{"A": 0.9, " B": 0.08}`. Everything else is as in `ask_endpoint`; asking raises ValueError as well if the
-    endpoint gives no probabilities.
-    """
-    sampling = {"max_tokens": 1, "logprobs": True, "top_logprobs": N_ALTERNATIVES}
-    return _side_by_side(
-        partial(_ask_once, client, read=_read_probabilities, model=model, sampling=sampling), n_workers
-    )
+    settings = {"max_tokens": max_tokens, **sampling}
+    return _side_by_side(partial(_ask_once, client, model, settings), n_workers)
 
 
 def _side_by_side(ask_one: Callable[[Conversation], str | None], n_workers: int) -> Ask:
@@ -92,16 +84,14 @@ def _side_by_side(ask_one: Callable[[Conversation], str | None], n_workers: int)
     return ask
 
 
-def _ask_once(
-    client: "OpenAI", conversation: Conversation, *, read: Read, model: str, sampling: dict[str, Any]
-) -> str | None:
+def _ask_once(client: "OpenAI", model: str, settings: Mapping[str, Any], conversation: Conversation) -> str | None:
     """The reply to one conversation, as `ask_endpoint` says."""
     import openai
 
     messages: Any = conversation
     server = client.base_url
     try:
-        reply = client.chat.completions.create(model=model, messages=messages, temperature=0.0, **sampling)
+        reply = client.chat.completions.create(model=model, messages=messages, **settings)
     except openai.APIConnectionError as error:
         raise ConnectionError(f"{server} cannot be reached or is too slow: {error}") from error
     except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
@@ -115,7 +105,7 @@ def _ask_once(
     except openai.OpenAIError as error:
         raise ValueError(f"{server} gives no reply that can be read: {_without_key(error)}") from None
     else:
-        return read(server, reply)
+        return (_read_probabilities if settings.get("logprobs") else _read_text)(server, reply)
     return None
 
 
