@@ -165,11 +165,15 @@ Url = Annotated[str, AfterValidator(_names_server)]
 class LlmParams(Section):
     """A language model at an OpenAI-compatible endpoint, asked greedily.
 
-    The key comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
+    `base_url` is its address; null starts vLLM's server of `model`, a hub id or a folder, while it is asked. The key of
+    a server elsewhere comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
+    `revision` is the commit of a hub id that is served here, and part of what replies are kept under: change it when a
+    server elsewhere got other weights.
     """
 
     model: str = ""
-    base_url: Url = "http://localhost:8000/v1"
+    revision: str | None = None
+    base_url: Url | None = None
     n_workers: Positive = 16
     max_retries: Count = 5
     timeout: Rate = 120.0
@@ -178,13 +182,12 @@ class LlmParams(Section):
 
 
 class TagLlmParams(LlmParams):
-    """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
+    """The language model that writes tags where `tags.tagger` is `llm`.
 
     `max_untagged` is the largest share of texts that may be left without tags (no reply, none that can be read, or an
     empty list); beyond it the study fails, and the replies that came are kept.
     """
 
-    backend: Literal["endpoint", "vllm"] = "endpoint"
     max_untagged: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
@@ -315,8 +318,11 @@ class AnswerParams(Section):
     `batch_tokens` is how many tokens a batch holds at most, prompts, padding and answers (`answer.answer_models` says
     what memory they take). `bf16` loads and computes in bfloat16, in half the memory; answers may then depend on the
     batch, which they do not in float32.
+    `engine` is `hf`, transformers in the notebook, or `server`, vLLM's server started from its own environment
+    (`make vllm`), which gives no likelihoods.
     """
 
+    engine: Literal["hf", "server"] = "hf"
     max_new_tokens: Positive = 64
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -365,12 +371,8 @@ class JudgeParams(Section):
 
 
 class JudgeLlmParams(LlmParams):
-    """The language model that judges where `judge.kinds` has `llm`.
+    """The language model that judges where `judge.kinds` has `llm`."""
 
-    `revision` is part of what its replies are kept under: change it when the server got other weights.
-    """
-
-    revision: str | None = None
     n_workers: Positive = 32
     max_tokens: Positive = 1024
     max_chars: Positive = 12_000
