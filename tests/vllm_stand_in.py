@@ -49,7 +49,9 @@ class Handler(BaseHTTPRequestHandler):
             Path("died").touch()
             os._exit(1)
         if "messages" in request:
-            self.reply(200, chat_completion(request["model"], f"read {request['messages'][-1]['content']}"))
+            text = request["messages"][-1]["content"]
+            reply = chat_completion(request["model"], f"read {text}", "length" if "long" in text else "stop")
+            self.reply(400 if "refused" in text else 200, reply)
             return
         tokens = [*reversed(request["prompt"])][: request["max_tokens"]]
         choice = {"index": 0, "text": "", "finish_reason": "stop", "token_ids": tokens, "prompt_token_ids": []}

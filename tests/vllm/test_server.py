@@ -13,9 +13,10 @@ from macromicro.annotate.tag_llm import open_tag_writer
 from macromicro.judge.judges import open_judges
 from macromicro.models.answer import answer_models, how_answered
 from macromicro.models.basemodel import load_tokenizer, load_weights
+from macromicro.models.respond import respond_shards
 from macromicro.models.serve import Server, serve
 from macromicro.models.smollm import unpack_smollm2
-from macromicro.study.sections import AnswerParams, EmbedParams, JudgeLlmParams, JudgeParams
+from macromicro.study.sections import AnswerParams, EmbedParams, JudgeLlmParams, JudgeParams, RespondParams
 from peft import LoraConfig, get_peft_model
 
 pytestmark = pytest.mark.vllm
@@ -64,6 +65,17 @@ def test_greedy_answers_of_adapters_are_those_of_transformers(models: dict[str, 
     used = how_answered(models["untuned"], served)
     assert (used["engine"], used["batch_invariant"]) == ("server", torch.cuda.is_available())
     assert "0." in used["vllm"]
+
+
+def test_a_model_responds_through_the_server(server: Server, tmp_path: Path) -> None:
+    reach: dict[str, Any] = {"base_url": server.base_url, "n_workers": 4, "timeout": 300.0}
+    settings = RespondParams(mode="regenerate", model="smollm2", n_shards=2, max_tokens=12, **reach)
+    asked: dict[str, Any] = {"settings": settings, "seed": 0, "cache": tmp_path / "replies.sqlite"}
+    tables = [table for _, table in respond_shards(PROMPTS, [0, 1], **asked)]
+    whole = pd.concat(tables)
+    assert sorted(whole["id"]) == list("abcd")
+    assert whole["ended"].isin(["whole", "truncated"]).all() and (whole["ended"] == "truncated").any()
+    assert whole.set_index("id")["response"].str.contains("Paris")["a"]
 
 
 def test_tags_are_written_through_the_server(server: Server, tmp_path: Path) -> None:

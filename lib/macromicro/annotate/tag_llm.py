@@ -44,13 +44,18 @@ def open_tag_writer(
     text, where it is cut; max_untagged, the largest share of texts that may be left without tags; cache, an SQLite file
     of replies.
     """
-    reach = {"base_url": base_url, "n_workers": n_workers, "max_retries": max_retries, "timeout": timeout}
+    reach: dict[str, Any] = {
+        "base_url": base_url,
+        "n_workers": n_workers,
+        "max_retries": max_retries,
+        "timeout": timeout,
+    }
 
     def write(texts: Sequence[str], n_tags: int) -> tuple[list[list[str]], dict[str, Any]]:
-        limits = {"max_tokens": max_tokens, "max_chars": max_chars, "max_untagged": max_untagged}
+        limits: dict[str, Any] = {"max_tokens": max_tokens, "max_chars": max_chars, "max_untagged": max_untagged}
         named = name_model(model, revision)
-        asked = {"model": model, "revision": revision, "max_tokens": max_tokens, "log": log_beside(cache), **reach}
-        with open_asking(**asked) as ask:
+        how: dict[str, Any] = {"model": model, "revision": revision, "max_tokens": max_tokens, "log": log_beside(cache)}
+        with open_asking(**how, **reach) as ask:
             return write_tags(texts, ask=ask, model=named, n_tags=n_tags, cache=cache, **limits)
 
     return write
