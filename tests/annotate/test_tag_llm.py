@@ -1,7 +1,6 @@
 """The language model is a real HTTP server that speaks the OpenAI chat protocol, with rules instead of a model."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -9,15 +8,16 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from local_server import chat_completion, serving
+from macromicro.annotate import tag_llm
 from macromicro.annotate.tag_llm import open_tag_writer, parse_tags, write_tags
 from macromicro.annotate.tags import annotate_tags
-from macromicro.models.llm import ask_endpoint, ask_vllm, open_client
+from macromicro.models.llm import ask_endpoint, open_client
 from macromicro.models.replies import ask_cached
+from vllm_stand_in import install_stand_in
 
 MODEL = "rules-1"
 TEXTS = ["tags poetry rivers", "tags poetry", "tags rivers"]
@@ -290,7 +290,7 @@ def test_parse_tags(reply, tags):
 
 def test_annotate_tags_through_the_endpoint(server, tmp_path):
     writer = open_tag_writer(
-        backend="endpoint", model=MODEL, base_url=server.base_url, n_workers=2, max_retries=1, timeout=10.0,
+        model=MODEL, revision=None, base_url=server.base_url, n_workers=2, max_retries=1, timeout=10.0,
         max_tokens=64, max_chars=1000, max_untagged=0.0, cache=tmp_path / "replies.sqlite",
     )  # fmt: skip
     rest = dict(n_tags=4, min_count=2, merge_distance=0.05, min_support=40, min_confidence=0.99,
@@ -302,75 +302,23 @@ def test_annotate_tags_through_the_endpoint(server, tmp_path):
         annotate_tags(["a"], ["text"], tagger="llm", **rest)
 
 
-ENGINE = SimpleNamespace(engine_core=SimpleNamespace(shutdown=lambda: None))  # what runs beside a stand-in for vLLM
-
-
-def test_vllm_in_process(monkeypatch):
-    """The calls that `ask_vllm` makes, against a stand-in with vLLM's signatures."""
-    loaded, at_exit = [], []
-    monkeypatch.setattr("atexit.register", at_exit.append)
-    monkeypatch.setenv("VLLM_LOGGING_STREAM", "")
-    monkeypatch.delenv("VLLM_LOGGING_STREAM")
-
-    class LLM:
-        llm_engine = ENGINE
-
-        def __init__(self, model):
-            loaded.append(model)
-
-        def chat(self, messages, sampling_params, *, use_tqdm):
-            assert sampling_params.max_tokens == 64
-            return [
-                SimpleNamespace(outputs=[SimpleNamespace(text=json.dumps([m[0]["content"][-3:]]))]) for m in messages
-            ]
-
-    module = SimpleNamespace(LLM=LLM, SamplingParams=lambda **settings: SimpleNamespace(**settings))
-    monkeypatch.setitem(sys.modules, "vllm", module)
-    monkeypatch.setitem(sys.modules, "vllm.exceptions", SimpleNamespace(VLLMValidationError=RuntimeError))
-    ask = ask_vllm(model="some/model", max_tokens=64)
-    texts = [f"text {row:03d}" for row in range(600)]
-    tags, _ = write_tags(
-        texts, ask=ask, model="some/model", n_tags=4, max_tokens=8, max_chars=99, max_untagged=1.0, cache=None
+def test_tags_by_a_server_that_is_started_for_them_once_and_only_where_replies_are_missing(tmp_path, monkeypatch):
+    monkeypatch.chdir(install_stand_in(tmp_path / "checkout"))
+    writer = open_tag_writer(
+        model="some/model", revision="abc", base_url=None, n_workers=2, max_retries=1, timeout=10.0,
+        max_tokens=64, max_chars=1000, max_untagged=1.0, cache=tmp_path / "replies" / "tags.sqlite",
+    )  # fmt: skip
+    assert writer(["tags a"], 4)[1]["n_malformed"] == 1  # the stand-in repeats what it is told
+    assert (
+        "--model some/model --served-model-name some/model --revision abc"
+        in (tmp_path / "replies" / "tags.server.txt").read_text()
     )
-    assert tags == [[f"{row:03d}"] for row in range(600)]
-    assert loaded == ["some/model"]
-    assert at_exit == [ENGINE.engine_core.shutdown]
-    assert os.environ["VLLM_LOGGING_STREAM"] == "ext://sys.stderr"
-
-
-def test_vllm_refuses_a_conversation_and_answers_the_others(monkeypatch):
-    """vLLM refuses a whole chunk for one conversation that is too long; only that one may go without a reply."""
-
-    class VLLMValidationError(Exception):
-        pass
-
-    class LLM:
-        llm_engine = ENGINE
-
-        def __init__(self, model):
-            pass
-
-        def chat(self, messages, sampling_params, *, use_tqdm):
-            if any(len(message[-1]["content"]) > 9 for message in messages):
-                raise VLLMValidationError("longer than the context")
-            return [SimpleNamespace(outputs=[SimpleNamespace(text=message[0]["content"])]) for message in messages]
-
-    exceptions = SimpleNamespace(VLLMValidationError=VLLMValidationError)
-    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(LLM=LLM, SamplingParams=dict, exceptions=exceptions))
-    monkeypatch.setitem(sys.modules, "vllm.exceptions", exceptions)
-    ask = ask_vllm(model="some/model", max_tokens=64)
-    talks = [[{"role": "user", "content": text}] for text in ("one", "two" * 9, "three")]
-    assert list(ask(talks)) == [(0, "one"), (1, None), (2, "three")]
-    assert list(ask([])) == []
-
-
-def test_vllm_is_not_installed(monkeypatch):
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    ask = ask_vllm(model="some/model", max_tokens=64)
-    with pytest.raises(RuntimeError, match="backend=vllm needs vLLM: pip install vllm"):
-        write_tags(
-            TEXTS, ask=ask, model="some/model", n_tags=4, max_tokens=64, max_chars=99, max_untagged=1.0, cache=None
-        )
+    (tmp_path / "checkout" / "processes.txt").unlink()
+    replies = {"model": "some/model@abc", "max_tokens": 64, "cache": tmp_path / "replies" / "tags.sqlite"}
+    talks = [[{"role": "user", "content": tag_llm.PROMPT.format(n_tags=4, text="tags b")}]]
+    list(ask_cached(lambda _: iter([(0, '["a"]')]), conversations=talks, **replies))
+    assert writer(["tags b"], 4)[0] == [["a"]]
+    assert not (tmp_path / "checkout" / "processes.txt").exists()
 
 
 def test_annotate_on_the_command_line(server, tmp_path):

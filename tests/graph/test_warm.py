@@ -101,6 +101,16 @@ def test_many_at_a_time_are_told_apart(run, tmp_path):
     assert [process.wait(120) for process in running] == list(range(12))
 
 
+BACKENDS = {"MPLBACKEND": "svg"}, {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+
+
+@pytest.mark.parametrize("given", BACKENDS)
+def test_figures_are_drawn_by_the_backend_that_is_asked_for(run, given):
+    code = "import sys; from matplotlib import pyplot; before = 'matplotlib_inline.backend_inline' in sys.modules\n"
+    code += "pyplot.figure(); print(pyplot.get_backend(), before)"
+    assert run(code, **given).stdout == run(code, **given, **{warm.ADDRESS: "nothing"}).stdout
+
+
 SLEEPS = """
 import os, time
 from pathlib import Path

@@ -4,9 +4,10 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from macromicro.models.llm import Ask, Conversation, ask_endpoint, ask_vllm, open_client
+from macromicro.models.asking import log_beside, name_model, open_asking
+from macromicro.models.llm import Ask, Conversation
 from macromicro.models.replies import ask_cached
 
 WriteTags = Callable[[Sequence[str], int], tuple[list[list[str]], dict[str, Any]]]
@@ -25,9 +26,9 @@ FENCE = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 
 def open_tag_writer(
     *,
-    backend: Literal["endpoint", "vllm"],
     model: str,
-    base_url: str,
+    revision: str | None,
+    base_url: str | None,
     n_workers: int,
     max_retries: int,
     timeout: float,
@@ -38,19 +39,24 @@ def open_tag_writer(
 ) -> WriteTags:
     """A function from texts and `n_tags` to tags and a report, see `write_tags`; nothing is loaded or asked yet.
 
-    Parameters: backend, an OpenAI-compatible `endpoint` at `base_url`, or `vllm` in this process; n_workers, requests
-    at a time; max_retries and timeout (seconds) per request; max_tokens of a reply; max_chars of a text, where it is
-    cut; max_untagged, the largest share of texts that may be left without tags; cache, an SQLite file of replies.
+    Parameters: base_url, the address of an OpenAI-compatible server, or None to serve `model` here while it is asked;
+    n_workers, requests at a time; max_retries and timeout (seconds) per request; max_tokens of a reply; max_chars of a
+    text, where it is cut; max_untagged, the largest share of texts that may be left without tags; cache, an SQLite file
+    of replies.
     """
+    reach: dict[str, Any] = {
+        "base_url": base_url,
+        "n_workers": n_workers,
+        "max_retries": max_retries,
+        "timeout": timeout,
+    }
 
     def write(texts: Sequence[str], n_tags: int) -> tuple[list[list[str]], dict[str, Any]]:
-        if backend == "vllm":
-            ask = ask_vllm(model=model, max_tokens=max_tokens)
-        else:
-            client = open_client(base_url, max_retries=max_retries, timeout=timeout)
-            ask = ask_endpoint(client, model=model, max_tokens=max_tokens, n_workers=n_workers)
-        limits = {"max_tokens": max_tokens, "max_chars": max_chars}
-        return write_tags(texts, ask=ask, model=model, n_tags=n_tags, **limits, max_untagged=max_untagged, cache=cache)
+        limits: dict[str, Any] = {"max_tokens": max_tokens, "max_chars": max_chars, "max_untagged": max_untagged}
+        named = name_model(model, revision)
+        how: dict[str, Any] = {"model": model, "revision": revision, "max_tokens": max_tokens, "log": log_beside(cache)}
+        with open_asking(**how, **reach) as ask:
+            return write_tags(texts, ask=ask, model=named, n_tags=n_tags, cache=cache, **limits)
 
     return write
 

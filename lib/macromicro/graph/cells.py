@@ -117,7 +117,17 @@ def _base_model(study: Study) -> Cell:
 
 
 def _respond(study: Study) -> Cell:
-    return Cell("2_respond", "", {}, _section(study, "respond"), (study.out.samples,), (study.out.responded,))
+    """Kept responses are one copy; a model's are made shard by shard, each a member of the cell."""
+    out, settings = study.out, {"respond": {"mode": "keep"}, "seed": study.seed}
+    if study.respond.mode == "keep":
+        return Cell("2_respond", "", {}, settings, (out.samples,), (out.responded,))
+    asked = {**settings, "respond": _asked(study, "respond")}
+    shards = tuple(
+        Cell("2_respond", f"shard-{n}", {"shard": n}, asked, (out.samples,), (out.responses(n),))
+        for n in range(study.respond.n_shards)
+    )
+    outputs = (*(path for shard in shards for path in shard.outputs), out.responded)
+    return Cell("2_respond", "", {}, asked, (out.samples,), outputs, shards)
 
 
 def _population(study: Study) -> Cell:

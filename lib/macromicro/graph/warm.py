@@ -27,10 +27,11 @@ from typing import Any, NoReturn
 ADDRESS = "MACROMICRO_WARM"
 """Environment variable with the name of the socket at which the process is asked."""
 PACKAGES = (
-    *("papermill", "ipykernel.ipkernel", "ipykernel.zmqshell", "matplotlib_inline.backend_inline"),
+    *("papermill", "ipykernel.ipkernel", "ipykernel.zmqshell"),
     *("pandas", "pyarrow.parquet", "pydantic.main", "yaml", "seaborn", "scipy.stats", "sklearn.linear_model"),
     *("torch", "transformers.core_model_loading", "transformers.integrations.flash_attention", "tokenizers"),
 )
+BACKEND = "MPLBACKEND"  # matplotlib reads it once; the backend of notebooks must find the kernel when it is imported
 STARTED = b"\x01"
 STATUS = struct.Struct("i")
 CREDENTIALS = struct.Struct("3i")  # process, user, group
@@ -104,6 +105,7 @@ def serve(listener: socket.socket) -> list[str]:
 
     A process whose caller has gone is ended. Callers of other users are turned away.
     """
+    os.environ.pop(BACKEND, None)
     with warnings.catch_warnings(action="ignore"):
         for name in PACKAGES:
             importlib.import_module(name)
@@ -150,6 +152,8 @@ def _receive_and_fork(
         os.environ.clear()
         os.environ.update(request["environment"])
         time.tzset()
+        if BACKEND in os.environ:
+            sys.modules["matplotlib"].rcParams["backend"] = os.environ[BACKEND]
         os.chdir(request["folder"])
         sys.path[0] = request["folder"]  # as `python -m` does
         return request["arguments"]

@@ -4,7 +4,8 @@ A judge is a function from the answers of models and of one baseline to verdicts
 what else it needs, an encoder or a language model, is opened here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -41,9 +42,7 @@ def open_judges(
         "likelihood": partial(judge_likelihood, tie_margin=ties["likelihood"]),
         "similarity": partial(judge_similarity, embed=_open_encoder(embed, embeddings), tie_margin=ties["similarity"]),
         "length": judge_length,
-        "llm": lambda answers, baseline: judge_pairwise(
-            answers, baseline, asking=_open_asking(judge_llm, replies), max_missing=judge.max_missing
-        ),
+        "llm": partial(_judge_by_llm, judge=judge, judge_llm=judge_llm, replies=replies),
     }
     return {kind: known[kind] for kind in kinds}
 
@@ -90,19 +89,34 @@ def _open_encoder(embed: EmbedParams, embeddings: Path | None) -> Embed:
     return encode
 
 
-def _open_asking(judge_llm: JudgeLlmParams, replies: Path | None) -> Asking:
-    """The language model of the settings, at its endpoint."""
-    from macromicro.models.llm import FIRST_TOKEN, GREEDY, ask_endpoint, open_client
+@contextmanager
+def _open_asking(judge_llm: JudgeLlmParams, replies: Path | None) -> Iterator[Asking]:
+    """The language model of the settings, at its address or served here while it judges."""
+    from macromicro.models.asking import log_beside, name_model, open_asking
+    from macromicro.models.llm import FIRST_TOKEN, GREEDY
 
-    client = open_client(judge_llm.base_url, max_retries=judge_llm.max_retries, timeout=judge_llm.timeout)
-    model, n_workers = judge_llm.model, judge_llm.n_workers
+    given = judge_llm.model_dump(exclude={"max_chars", "max_tokens", "reply"})
     sampling = FIRST_TOKEN if judge_llm.reply == "token" else GREEDY
-    ask = ask_endpoint(client, model=model, max_tokens=judge_llm.n_written, n_workers=n_workers, sampling=sampling)
-    return Asking(
-        ask=ask,
-        model=f"{model}@{judge_llm.revision}" if judge_llm.revision else model,
-        max_tokens=judge_llm.n_written,
-        max_chars=judge_llm.max_chars,
-        cache=replies,
-        form=judge_llm.reply,
-    )
+    log = log_beside(replies)
+    with open_asking(**given, max_tokens=judge_llm.n_written, sampling=sampling, log=log) as ask:
+        yield Asking(
+            ask=ask,
+            model=name_model(judge_llm.model, judge_llm.revision),
+            max_tokens=judge_llm.n_written,
+            max_chars=judge_llm.max_chars,
+            cache=replies,
+            form=judge_llm.reply,
+        )
+
+
+def _judge_by_llm(
+    answers: pd.DataFrame,
+    baseline: pd.DataFrame,
+    *,
+    judge: JudgeParams,
+    judge_llm: JudgeLlmParams,
+    replies: Path | None,
+) -> pd.DataFrame:
+    """What the language model says, see `pairwise.judge_pairwise`."""
+    with _open_asking(judge_llm, replies) as asking:
+        return judge_pairwise(answers, baseline, asking=asking, max_missing=judge.max_missing)

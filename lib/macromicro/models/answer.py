@@ -18,6 +18,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
 from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
 
 from macromicro.corpus.batches import token_batches
+from macromicro.models.answer_server import answer_served, how_served
 from macromicro.models.basemodel import context_length, load_tokenizer
 from macromicro.models.chat import (
     SAMPLE_COLUMNS,
@@ -78,6 +79,7 @@ def answer_models(
     settings: AnswerParams,
     template: Template = "alpaca",
     likelihood: bool = True,
+    log: Path = Path("server.txt"),
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """The answers of several models to the same prompts, one model after the other, each as soon as it is done.
 
@@ -88,11 +90,17 @@ def answer_models(
 
     Parameters: models, the folder of each by name of its dataset; base, the model that they were fine-tuned from, which
     adapters share, unquantised also after `qlora`; prompts, columns id, instruction, response; template as in
-    `load_tokenizer`; likelihood, whether a judge asks for that of the references.
+    `load_tokenizer`; likelihood, whether a judge asks for that of the references, which a server does not give; log,
+    where the output of a server goes.
     Yields: the name, and a row per prompt, sorted by its id: dataset, prompt_id, answer, n_answer_tokens and, with
     likelihood, log_likelihood (of the reference, nats), n_bytes.
     """
     tokenizer = load_tokenizer(base, template=template)
+    if settings.engine == "server":
+        asked: dict[str, Any] = {"base": base, "seed": seed, "settings": settings, "log": log}
+        for name, table in _answer_by_server(models, tokenizer, prompts, **asked):
+            yield name, table.assign(dataset=name)[["dataset", *table.columns]]
+        return
     loaded = load_models(models.values(), base, dtype=compute_dtype(settings.bf16))
     for name, model in zip(tqdm(models, desc="models", unit="model"), loaded, strict=True):
         table = answer_prompts(model, tokenizer, prompts, seed=seed, settings=settings)
@@ -107,7 +115,8 @@ def how_answered(base: str | Path, settings: AnswerParams, template: Template = 
     asked = _generation(load_tokenizer(base, template=template), settings).to_diff_dict()
     asked.pop("transformers_version", None)
     dtype = str(compute_dtype(settings.bf16)).removeprefix("torch.")
-    return {**asked, "temperature": settings.temperature, "top_p": settings.top_p, "dtype": dtype}
+    served = how_served() if settings.engine == "server" else {}
+    return {**asked, "temperature": settings.temperature, "top_p": settings.top_p, "dtype": dtype, **served}
 
 
 def answer_prompts(
@@ -132,14 +141,7 @@ def answer_prompts(
             sampler = _sampler(names, seed, settings)
             new = _continue(model, [tokens[row] for row in rows], sampler, wanted)
             answers.update(zip(rows, new, strict=True))
-    ended = [_until(answers[row], wanted.eos_token_id) for row in range(len(tokens))]
-    return pd.DataFrame(
-        {
-            "prompt_id": prompts["id"],
-            "answer": decode_answers(ended, tokenizer, ends=wanted.eos_token_id),
-            "n_answer_tokens": [len(answer) for answer in ended],
-        }
-    )
+    return _tabulate([answers[row] for row in range(len(tokens))], prompts, tokenizer)
 
 
 def answers_side_by_side(answers: pd.DataFrame, prompts: pd.DataFrame, *, n_prompts: int, width: int) -> pd.DataFrame:
@@ -167,6 +169,37 @@ def summarise_answers(answers: pd.DataFrame) -> pd.DataFrame:
         sums = groups[["log_likelihood", "n_bytes"]].sum()
         table.insert(0, "bits per byte", -sums["log_likelihood"] / sums["n_bytes"] / np.log(2))
     return table
+
+
+def _answer_by_server(
+    models: Mapping[str, Path],
+    tokenizer: Any,
+    prompts: pd.DataFrame,
+    *,
+    base: str | Path,
+    seed: int,
+    settings: AnswerParams,
+    log: Path,
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The answers of each model as `answer_prompts` has them, by vLLM's server."""
+    prompts = sort_samples(prompts, SAMPLE_COLUMNS[:2])
+    tokens = dict(zip(prompts["id"], encode_prompts(prompts, tokenizer), strict=True))
+    asked: dict[str, Any] = {"base": base, "ends": end_tokens(tokenizer), "settings": settings, "log": log}
+    for name, answers in answer_served(models, tokens, seed=seed, **asked):
+        yield name, _tabulate(answers, prompts, tokenizer)
+
+
+def _tabulate(answers: list[list[int]], prompts: pd.DataFrame, tokenizer: Any) -> pd.DataFrame:
+    """A row per prompt from the tokens that a model wrote, those after the first end token left out."""
+    ends = end_tokens(tokenizer)
+    ended = [_until(answer, ends) for answer in answers]
+    return pd.DataFrame(
+        {
+            "prompt_id": prompts["id"],
+            "answer": decode_answers(ended, tokenizer, ends=ends),
+            "n_answer_tokens": [len(answer) for answer in ended],
+        }
+    )
 
 
 def _generation(tokenizer: Any, settings: AnswerParams) -> GenerationConfig:

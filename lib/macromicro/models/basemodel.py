@@ -135,7 +135,7 @@ def load_tokenizer(path_or_id: str | Path, *, revision: str | None = None, templ
     """
     from transformers import AutoTokenizer
 
-    source, revision = _follow(path_or_id, revision)
+    source, revision = follow_reference(path_or_id, revision)
     tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
     if not tokenizer.is_fast:
         raise ValueError(f"a base model needs a fast tokenizer, but {source} has {type(tokenizer).__name__}")
@@ -176,7 +176,7 @@ def load_weights(
 
     from macromicro.study.compute import device, quiet
 
-    source, revision = _follow(path_or_id, revision)
+    source, revision = follow_reference(path_or_id, revision)
     model: Any
     with quiet():
         model = AutoModelForCausalLM.from_pretrained(
@@ -197,7 +197,7 @@ def context_length(path_or_id: str | Path, *, revision: str | None = None) -> in
     """Tokens that a model of a checkpoint reads at most, prompt and answer together."""
     from transformers import AutoConfig
 
-    source, revision = _follow(path_or_id, revision)
+    source, revision = follow_reference(path_or_id, revision)
     return int(AutoConfig.from_pretrained(source, revision=revision).get_text_config().max_position_embeddings)
 
 
@@ -216,7 +216,7 @@ def describe_model(model: Any, tokenizer: Any) -> pd.DataFrame:
     return pd.DataFrame({"base model": facts})
 
 
-def _follow(path_or_id: str | Path, revision: str | None) -> tuple[str, str | None]:
+def follow_reference(path_or_id: str | Path, revision: str | None) -> tuple[str, str | None]:
     """Where a checkpoint really lies: that of its reference file where it has one, else as given."""
     reference = Path(path_or_id) / REFERENCE
     if not reference.is_file():

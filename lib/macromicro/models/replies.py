@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from hashlib import sha256
@@ -45,16 +45,19 @@ def ask_cached(
     conversations: Sequence[Conversation],
     worth_keeping: Callable[[str], bool] = bool,
     check: Callable[[int], None] | None = None,
+    sampling: Mapping[str, float] | None = None,
 ) -> Iterator[tuple[int, str | None]]:
     """Place and reply of each conversation as soon as it is there, those of the cache first; new ones are kept there.
 
     No reply is held, so that there may be more of them than fit memory; `sorted` puts them in order.
     Parameters: model and max_tokens (where a reply is cut), parts of the key with the conversation; cache, an SQLite
     file or None; worth_keeping, whether a reply need not be asked for again; check, called with the number of missing
-    replies whenever one more is missing, which may raise and so end the asking.
+    replies whenever one more is missing, which may raise and so end the asking; sampling, how tokens are drawn, a
+    part of the key where they are.
     Equal conversations are asked once. A missing reply (None) is never kept: the next run asks again.
     """
-    keys = [sha256(json.dumps([model, max_tokens, talk]).encode()).hexdigest() for talk in conversations]
+    known_by = [model, max_tokens, *([dict(sampling)] if sampling else [])]
+    keys = [sha256(json.dumps([*known_by, talk]).encode()).hexdigest() for talk in conversations]
     places: dict[str, list[int]] = {}
     for place, key in enumerate(keys):
         places.setdefault(key, []).append(place)

@@ -56,6 +56,15 @@ class Layout:
         """The samples with the responses that the study uses."""
         return self.root / "respond" / "samples.parquet"
 
+    def responses(self, shard: int) -> Path:
+        """What a model responded to the instructions of a shard: id, response, ended."""
+        return self.root / "respond" / f"responses-{shard}.parquet"
+
+    @property
+    def response_replies(self) -> Path:
+        """Cache of what a language model replied to instructions (SQLite)."""
+        return self.root / "replies" / "responses.sqlite"
+
     @property
     def population(self) -> Path:
         """Tokens of every sample, and whether the model sees it whole: id, tokens, those of either part, fits."""

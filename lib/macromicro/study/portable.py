@@ -21,7 +21,7 @@ from macromicro.study.settings import Study
 PLACES = ".places"
 PATHS = (
     *(("corpus", "path"), ("corpus", "eval_file"), ("base_model", "source"), ("embed", "model")),
-    *(("tokens", "tokenizer"), ("tag_llm", "model"), ("judge_llm", "model")),
+    *(("tokens", "tokenizer"), ("tag_llm", "model"), ("judge_llm", "model"), ("respond", "model")),
 )
 """Settings that may hold a path; a strategy may set a tokenizer of its own besides."""
 SECRETS = ("OPENAI_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")

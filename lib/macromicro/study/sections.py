@@ -100,10 +100,73 @@ class CorpusParams(Section):
         return self
 
 
-class RespondParams(Section):
-    """Whether responses are kept as they are in the corpus."""
+def _names_server(url: str) -> str:
+    """The address, if it is one of a server and holds nothing secret; what is refused is not repeated."""
+    try:
+        parts = urlsplit(url)
+        host, _ = (parts.hostname or "").replace("%", ""), parts.port
+    except ValueError:
+        raise ValueError("the address of a server must be such as http://localhost:8000/v1") from None
+    if parts.username is not None or parts.query or parts.fragment or "?" in url or "#" in url:
+        raise ValueError(
+            "an address must hold no user, password or ?query, since it is written down with the study: the key of a "
+            "server comes from the environment variable OPENAI_API_KEY"
+        )
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError("the address must begin with http:// or https:// and name a server")
+    return url
 
-    mode: Literal["keep"] = "keep"
+
+Url = Annotated[str, AfterValidator(_names_server)]
+
+
+class ServedModelParams(Section):
+    """A language model at an OpenAI-compatible endpoint.
+
+    `base_url` is its address; null starts vLLM's server of `model`, a hub id or a folder, while it is asked. The key of
+    a server elsewhere comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
+    `revision` is the commit of a hub id that is served here, and part of what replies are kept under: change it when a
+    server elsewhere got other weights.
+    """
+
+    model: str = ""
+    revision: str | None = None
+    base_url: Url | None = None
+    n_workers: Positive = 16
+    max_retries: Count = 5
+    timeout: Rate = 120.0
+    max_tokens: Positive = 256
+
+
+class LlmParams(ServedModelParams):
+    """A language model that reads texts of a study, each cut after `max_chars`."""
+
+    max_chars: Positive = 8000
+
+
+class RespondParams(ServedModelParams):
+    """Whose responses models learn from: those of the corpus (`keep`), or those of one model (`regenerate`).
+
+    The samples are asked in `n_shards` parts, each of which stays done once it is. `temperature` 0 is greedy. Responses
+    that are cut at `max_tokens` are left out, unless `truncated` is `keep`. At most `max_missing` of a part may have no
+    reply; beyond it the study fails.
+    """
+
+    mode: Literal["keep", "regenerate"] = "keep"
+    n_workers: Positive = 32
+    timeout: Rate = 600.0
+    max_tokens: Positive = 1024
+    temperature: Annotated[float, Field(ge=0)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    n_shards: Positive = 1
+    truncated: Literal["drop", "keep"] = "drop"
+    max_missing: Share = 0.05
+
+    @model_validator(mode="after")
+    def _names_a_model(self) -> "RespondParams":
+        if self.mode == "regenerate" and not self.model:
+            raise ValueError("mode='regenerate' needs model, the language model that responds")
+        return self
 
 
 class EmbedParams(Section):
@@ -143,49 +206,13 @@ class TagsParams(Section):
     min_confidence: Annotated[float, Field(gt=0, le=1)] = 0.99
 
 
-def _names_server(url: str) -> str:
-    """The address, if it is one of a server and holds nothing secret; what is refused is not repeated."""
-    try:
-        parts = urlsplit(url)
-        host, _ = (parts.hostname or "").replace("%", ""), parts.port
-    except ValueError:
-        raise ValueError("the address of a server must be such as http://localhost:8000/v1") from None
-    if parts.username is not None or parts.query or parts.fragment or "?" in url or "#" in url:
-        raise ValueError(
-            "an address must hold no user, password or ?query, since it is written down with the study: the key of a "
-            "server comes from the environment variable OPENAI_API_KEY"
-        )
-    if parts.scheme not in ("http", "https") or not host:
-        raise ValueError("the address must begin with http:// or https:// and name a server")
-    return url
-
-
-Url = Annotated[str, AfterValidator(_names_server)]
-
-
-class LlmParams(Section):
-    """A language model at an OpenAI-compatible endpoint, asked greedily.
-
-    The key comes from the environment (OPENAI_API_KEY), never from a preset. `timeout` is in seconds.
-    """
-
-    model: str = ""
-    base_url: Url = "http://localhost:8000/v1"
-    n_workers: Positive = 16
-    max_retries: Count = 5
-    timeout: Rate = 120.0
-    max_tokens: Positive = 256
-    max_chars: Positive = 8000
-
-
 class TagLlmParams(LlmParams):
-    """The language model that writes tags where `tags.tagger` is `llm`: at an endpoint, or in vLLM in process.
+    """The language model that writes tags where `tags.tagger` is `llm`.
 
     `max_untagged` is the largest share of texts that may be left without tags (no reply, none that can be read, or an
     empty list); beyond it the study fails, and the replies that came are kept.
     """
 
-    backend: Literal["endpoint", "vllm"] = "endpoint"
     max_untagged: Annotated[float, Field(ge=0, le=1)] = 0.05
 
 
@@ -316,8 +343,11 @@ class AnswerParams(Section):
     `batch_tokens` is how many tokens a batch holds at most, prompts, padding and answers (`answer.answer_models` says
     what memory they take). `bf16` loads and computes in bfloat16, in half the memory; answers may then depend on the
     batch, which they do not in float32.
+    `engine` is `hf`, transformers in the notebook, or `server`, vLLM's server started from its own environment
+    (`make vllm`), which gives no likelihoods.
     """
 
+    engine: Literal["hf", "server"] = "hf"
     max_new_tokens: Positive = 64
     temperature: Annotated[float, Field(ge=0)] = 0.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -368,11 +398,10 @@ class JudgeParams(Section):
 class JudgeLlmParams(LlmParams):
     """The language model that judges where `judge.kinds` has `llm`.
 
-    `revision` is part of what its replies are kept under: change it when the server got other weights. `reply` is a
-    verdict of five grades in words, at most `max_tokens` long, or one token, A or B, whose probabilities are read.
+    `reply` is a verdict of five grades in words, at most `max_tokens` long, or one token, A or B, whose probabilities
+    are read.
     """
 
-    revision: str | None = None
     reply: ReplyForm = "verdict"
     n_workers: Positive = 32
     max_tokens: Positive = 1024

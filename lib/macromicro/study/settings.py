@@ -228,6 +228,10 @@ class Study(TypeSettings, Origin):
                 raise ValueError("tag_llm.model must name a language model: tags.tagger='llm' asks it for tags")
         if "llm" in self.judge.kinds and not self.judge_llm.model:
             raise ValueError("judge_llm.model must name a language model: judge.kinds has 'llm'")
+        if self.answer.engine == "server" and self.judge.reads_likelihood:
+            raise ValueError(
+                "answer.engine='server' gives no likelihoods: use 'hf', or leave 'likelihood' out of judge.kinds"
+            )
         tiny = self.base_model.source == "tiny-llama"
         if tiny and not self.corpus.base_model_share:
             raise ValueError("corpus.base_model_share must be above 0: tiny-llama is trained on held-out samples")

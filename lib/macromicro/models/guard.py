@@ -1,0 +1,69 @@
+"""Run a command no longer than the process that asked for it lives.
+
+`python -m macromicro.models.guard PARENT LOG COMMAND...` is what `serve` starts. The command and all that it starts are
+a group of processes, which is ended when the command ends, when the guard is told to end, and when PARENT is gone, also
+by `kill -9`. What the command prints goes to the file LOG, without keys and folders of the machine.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from macromicro.study.portable import redact
+
+LOOK_EVERY = 0.2
+GRACE = 15.0
+"""Seconds between two looks at the parent, and those that a command has to end when it is asked to."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit status, negative where a signal ended it. Arguments as above."""
+    parent, log, *command = arguments
+    told = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        told.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, end)
+    with Path(log).open("a", encoding="utf-8") as target:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
+        )
+        assert process.stdout is not None
+        copying = threading.Thread(target=_copy, args=(process.stdout, target), daemon=True)
+        copying.start()
+        while process.poll() is None and not told.is_set() and os.getppid() == int(parent):
+            told.wait(LOOK_EVERY)
+        _end(process)
+        copying.join(timeout=1)
+    return process.returncode
+
+
+def _copy(lines: IO[bytes], target: IO[str]) -> None:
+    """Write lines to a file as they come, each at once."""
+    for line in lines:
+        target.write(redact(line.decode("utf-8", errors="replace")))
+        target.flush()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a command and its whole group: asked first, killed where it does not."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=GRACE)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
