@@ -88,7 +88,7 @@ def use_responses(
 
 def count_responses(responses: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """How the regenerated responses went, a row per fact: how they ended, refusals, and words (median, quartiles)."""
-    columns = {"id": [], "response": [], "ended": []}
+    columns: dict[str, list[str]] = {"id": [], "response": [], "ended": []}
     table = pd.concat([pd.DataFrame(columns, dtype="str"), *responses], ignore_index=True)
     there = table["response"].dropna()
     facts: dict[str, Any] = {name: int((table["ended"] == name).sum()) for name in ENDS}
