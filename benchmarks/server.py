@@ -2,8 +2,8 @@
 
 python benchmarks/server.py BASE ADAPTER... [--requests 48] [--tokens 64]
 
-BASE is a checkpoint folder, of which each ADAPTER is a LoRA adapter. As many requests at once, all of the base model first,
-then dealt out over the adapters; every one writes exactly so many tokens, greedily and in float32.
+BASE is a checkpoint folder, of which each ADAPTER is a LoRA adapter. As many requests at once, all of the base
+model first, then dealt out over the adapters; every one writes exactly so many tokens, greedily and in float32.
 """
 
 import argparse
@@ -46,14 +46,16 @@ def main() -> None:
     adapters = {path.name: path.resolve() for path in given.adapters}
     began = time.perf_counter()
     options = {"name": "base", "adapters": adapters, "dtype": "float32", "max_length": 512}
-    with tempfile.TemporaryDirectory() as folder:
-        with serve(str(given.base.resolve()), log=Path(folder) / "server.txt", **options) as server:
-            print(f"start: {time.perf_counter() - began:.1f} s", flush=True)
-            rate(server, ["base"], prompts[:2], 2)
-            print(f"base model: {rate(server, ['base'], prompts, given.tokens):.0f} tokens/s", flush=True)
-            if adapters:
-                found = rate(server, list(adapters), prompts, given.tokens)
-                print(f"{len(adapters)} adapters together: {found:.0f} tokens/s", flush=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        serve(str(given.base.resolve()), log=Path(folder) / "server.txt", **options) as server,
+    ):
+        print(f"start: {time.perf_counter() - began:.1f} s", flush=True)
+        rate(server, ["base"], prompts[:2], 2)
+        print(f"base model: {rate(server, ['base'], prompts, given.tokens):.0f} tokens/s", flush=True)
+        if adapters:
+            found = rate(server, list(adapters), prompts, given.tokens)
+            print(f"{len(adapters)} adapters together: {found:.0f} tokens/s", flush=True)
 
 
 if __name__ == "__main__":

@@ -93,15 +93,18 @@ def _open_encoder(embed: EmbedParams, embeddings: Path | None) -> Embed:
 def _open_asking(judge_llm: JudgeLlmParams, replies: Path | None) -> Iterator[Asking]:
     """The language model of the settings, at its address or served here while it judges."""
     from macromicro.models.asking import log_beside, name_model, open_asking
+    from macromicro.models.llm import FIRST_TOKEN, GREEDY
 
-    given = judge_llm.model_dump(exclude={"max_chars"})
-    with open_asking(**given, log=log_beside(replies)) as ask:
+    given = judge_llm.model_dump(exclude={"max_chars", "max_tokens", "reply"})
+    sampling = FIRST_TOKEN if judge_llm.reply == "token" else GREEDY
+    with open_asking(**given, max_tokens=judge_llm.n_written, sampling=sampling, log=log_beside(replies)) as ask:
         yield Asking(
             ask=ask,
             model=name_model(judge_llm.model, judge_llm.revision),
-            max_tokens=judge_llm.max_tokens,
+            max_tokens=judge_llm.n_written,
             max_chars=judge_llm.max_chars,
             cache=replies,
+            form=judge_llm.reply,
         )
 
 

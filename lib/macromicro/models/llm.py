@@ -5,6 +5,7 @@ keep each on disk at once: a run that was killed and started again pays for no r
 """
 
 import json
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,8 @@ Reply = TypeVar("Reply")
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 GREEDY: Mapping[str, Any] = {"temperature": 0.0}
+FIRST_TOKEN: Mapping[str, Any] = {**GREEDY, "logprobs": True, "top_logprobs": 20}
+"""Asks for the probabilities of tokens, of as many as OpenAI gives, and vLLM by default."""
 CUT = "\n[cut]"
 """Stands at the end of a reply that an endpoint cut at `max_tokens`, so that it is not taken for a whole one."""
 
@@ -43,20 +46,21 @@ def ask_endpoint(
     """Replies from an endpoint, at most `n_workers` requests at a time; greedy, or as `sampling` has it.
 
     A reply is None where the endpoint refused this conversation (too long, say), kept failing on it, or replied nothing
-    that can be read; a warning says so, once for every status.
-    Parameters: sampling, temperature, top_p and seed, as the protocol names them.
+    that can be read; a warning says so, once for every status. With `FIRST_TOKEN` it is JSON such as
+    `{"A": 0.9, " B": 0.08}`: the likeliest first tokens with their probabilities.
     Asking raises ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and
-    ValueError if it does not know the model or the protocol.
+    ValueError if it does not know the model or the protocol, or gives no probabilities that were asked for; replies to
+    what was under way then still come before.
     """
+    settings = {"max_tokens": max_tokens, **sampling}
+    read = _read_probabilities if settings.get("logprobs") else _read_text
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
         def reply_to(place: int) -> str | None:
             messages: Any = conversations[place]
             create = client.chat.completions.create
-            reply = send(
-                client, model, lambda: create(model=model, messages=messages, max_tokens=max_tokens, **sampling)
-            )
-            return None if reply is None else _read_reply(client.base_url, reply)
+            reply = send(client, model, lambda: create(model=model, messages=messages, **settings))
+            return None if reply is None else read(client.base_url, reply)
 
         yield from run_at_once(reply_to, len(conversations), n_workers=n_workers)
 
@@ -66,19 +70,25 @@ def ask_endpoint(
 def run_at_once(call: Callable[[int], Reply], n_calls: int, *, n_workers: int) -> Iterator[tuple[int, Reply]]:
     """Place and result of each of `n_calls` calls as it is done, at most `n_workers` of them in threads at a time.
 
-    The first exception of a call is raised; those that did not begin then never do.
+    When one raises, no other begins, and what it raised is raised when those under way are done.
     """
     places = iter(range(n_calls))
     running: dict[Future[Reply], int] = {}
+    failed: BaseException | None = None
     pool = ThreadPoolExecutor(n_workers)
     try:
         while True:
-            while len(running) < n_workers and (place := next(places, None)) is not None:
+            while failed is None and len(running) < n_workers and (place := next(places, None)) is not None:
                 running[pool.submit(call, place)] = place
             if not running:
-                return
+                break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+                place, error = running.pop(future), future.exception()
+                if error is None:
+                    yield place, future.result()
+                failed = failed or error
+        if failed is not None:
+            raise failed
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -105,22 +115,44 @@ def send(client: "OpenAI", model: str, request: Callable[[], Reply]) -> Reply | 
     return None
 
 
-def _read_reply(server: object, reply: Any) -> str | None:
-    """The text of a reply, None if it has none; what was cut short ends with `CUT`.
-
-    Raises ValueError if it is nothing of the protocol.
-    """
-    from openai.types.chat import ChatCompletion
-
-    if not isinstance(reply, ChatCompletion):
-        shown = _without_key(reply)[:80]
-        raise ValueError(f"{server} does not speak the OpenAI chat protocol: {shown!r}")
-    choice = reply.choices[0] if reply.choices else None
+def _read_text(server: object, reply: Any) -> str | None:
+    """The text of a reply, None if it has none; what was cut short ends with `CUT`."""
+    choice = _first_choice(server, reply)
     content: Any = getattr(getattr(choice, "message", None), "content", None)
     if choice is not None and isinstance(content, str) and content.strip():
         return content + CUT if choice.finish_reason == "length" else content
     _warn_of(server, "no text")
     return None
+
+
+def _read_probabilities(server: object, reply: Any) -> str | None:
+    """The probabilities of the first token as JSON, None if they are no numbers.
+
+    Raises ValueError if the reply has none at all: then no reply of this endpoint will.
+    """
+    choice = _first_choice(server, reply)
+    if choice is not None and not getattr(choice, "logprobs", None):
+        raise ValueError(f"{server} gives no probabilities of tokens (logprobs): let the judge reply in words")
+    found: dict[str, float] = {}
+    try:
+        for one in choice.logprobs.content[0].top_logprobs if choice is not None else []:
+            found[str(one.token)] = found.get(str(one.token), 0.0) + math.exp(one.logprob)
+    except (AttributeError, IndexError, TypeError, OverflowError):
+        found = {}
+    if found:
+        return json.dumps(found)
+    _warn_of(server, "no probabilities that can be read")
+    return None
+
+
+def _first_choice(server: object, reply: Any) -> Any:
+    """The first of the alternative replies, None if there is none. Raises ValueError if it is not of the protocol."""
+    from openai.types.chat import ChatCompletion
+
+    if not isinstance(reply, ChatCompletion):
+        shown = _without_key(reply)[:80]
+        raise ValueError(f"{server} does not speak the OpenAI chat protocol: {shown!r}")
+    return reply.choices[0] if reply.choices else None
 
 
 def _without_key(said: object) -> str:
