@@ -97,8 +97,7 @@ def _open_asking(judge_llm: JudgeLlmParams, replies: Path | None) -> Iterator[As
 
     given = judge_llm.model_dump(exclude={"max_chars", "max_tokens", "reply"})
     sampling = FIRST_TOKEN if judge_llm.reply == "token" else GREEDY
-    log = log_beside(replies)
-    with open_asking(**given, max_tokens=judge_llm.n_written, sampling=sampling, log=log) as ask:
+    with open_asking(**given, max_tokens=judge_llm.n_written, sampling=sampling, log=log_beside(replies)) as ask:
         yield Asking(
             ask=ask,
             model=name_model(judge_llm.model, judge_llm.revision),

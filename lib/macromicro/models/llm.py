@@ -48,20 +48,18 @@ def ask_endpoint(
     A reply is None where the endpoint refused this conversation (too long, say), kept failing on it, or replied nothing
     that can be read; a warning says so, once for every status. With `FIRST_TOKEN` it is JSON such as
     `{"A": 0.9, " B": 0.08}`: the likeliest first tokens with their probabilities.
-    Parameters: sampling, temperature, top_p, seed and the like, as the protocol names them.
     Asking raises ConnectionError if the endpoint cannot be reached in time, PermissionError if it refuses the key, and
     ValueError if it does not know the model or the protocol, or gives no probabilities that were asked for; replies to
     what was under way then still come before.
     """
+    settings = {"max_tokens": max_tokens, **sampling}
     read = _read_probabilities if sampling.get("logprobs") else _read_text
 
     def ask(conversations: Sequence[Conversation]) -> Iterator[tuple[int, str | None]]:
         def reply_to(place: int) -> str | None:
             messages: Any = conversations[place]
             create = client.chat.completions.create
-            reply = send(
-                client, model, lambda: create(model=model, messages=messages, max_tokens=max_tokens, **sampling)
-            )
+            reply = send(client, model, lambda: create(model=model, messages=messages, **settings))
             return None if reply is None else read(client.base_url, reply)
 
         yield from run_at_once(reply_to, len(conversations), n_workers=n_workers)
@@ -72,7 +70,7 @@ def ask_endpoint(
 def run_at_once(call: Callable[[int], Reply], n_calls: int, *, n_workers: int) -> Iterator[tuple[int, Reply]]:
     """Place and result of each of `n_calls` calls as it is done, at most `n_workers` of them in threads at a time.
 
-    When one raises, no more begin, the results of those under way are still given, and then its exception is raised.
+    When one raises, no other begins, and what it raised is raised when those under way are done.
     """
     places = iter(range(n_calls))
     running: dict[Future[Reply], int] = {}
