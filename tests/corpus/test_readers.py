@@ -12,8 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macromicro.corpus import records as records_module
-from macromicro.corpus.readers import COLUMNS, content_ids, load_hub_samples, make_samples, read_samples, save_samples
+from macromicro.corpus.readers import COLUMNS, content_ids, load_hub_samples, make_samples, read_samples
 from macromicro.corpus.records import arrow_records
+from macromicro.corpus.writers import save_samples
 
 PARAMS = Path(__file__).parents[2] / "params"
 PAIR = {"instruction": "Add 1 and 1.", "response": "2"}
@@ -372,11 +373,11 @@ def test_the_columns_of_a_preset_fit_its_dataset_of_the_hub(preset):
 
 def test_writing_leaves_nothing_half_written(tmp_path):
     table = pd.DataFrame({"id": ["a"], "instruction": ["b"], "response": [object()]})
-    for name in ("a.parquet", "a.jsonl"):
+    for name in ("a.parquet", "a.jsonl", "a.json", "a.csv"):
         with pytest.raises(Exception, match="object"):
             save_samples(table, tmp_path / name)
-    with pytest.raises(ValueError, match=r"written as \.parquet or \.jsonl, not '\.csv'"):
-        save_samples(table, tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"written as \.jsonl, \.json, \.csv, \.parquet, not '\.txt'"):
+        save_samples(table.drop(columns="response"), tmp_path / "a.txt")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -39,14 +39,15 @@ def annotate(
       macromicro annotate my.jsonl --granularity meso --set tags.tagger=llm \\
           --set tag_llm.model=MODEL --set tag_llm.base_url=http://localhost:8000/v1 --cache cache -o tags.npz
     """  # noqa: D301
-    from macromicro.cli.input import make_types, read_usable, say
+    from macromicro.cli.input import make_types, say
     from macromicro.cli.output import check_output, write_types
+    from macromicro.cli.reading import read_all, sift
     from macromicro.cli.settings import read_settings
 
     check_output(output, (".npz", ".jsonl", ".parquet"), input=file)
     settings = read_settings(set_ or [], tokenizer=tokenizer)
-    samples, _ = read_usable(file, column or [])
-    types = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
+    sieve, _ = sift(read_all([file], column or []), keep_repeats=False)
+    types = make_types(sieve.kept, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
     write_types(types, output)
     n_untyped = types.report["untyped"]["n"]
     say(f"{types.n_types:,} types; {n_untyped:,} of {types.n_samples:,} {part}s got none")

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from macromicro.cli.input import embedder, file_name, read_files, token_maker
+from macromicro.cli.input import embedder, file_name, token_maker
 from macromicro.cli.output import write_table
+from macromicro.cli.reading import read_files
 from macromicro.measure.comparison import (
     MAX_NOVELSUM,
     Rows,

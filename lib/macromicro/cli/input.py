@@ -1,7 +1,7 @@
-"""What the commands of the command line read and load: samples, types, embeddings, tokenizers."""
+"""What the commands of the command line say and load: types, embeddings, tokenizers."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,7 @@ from macromicro.annotate.steps import count_steps
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix, load_types
 from macromicro.cli.settings import list_settings
-from macromicro.corpus.clean import clean_samples
-from macromicro.corpus.readers import make_samples
-from macromicro.corpus.records import read_records
 from macromicro.study.sections import Granularity, Part, TypeSettings
-
-COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
 
 
 def say(text: str) -> None:
@@ -33,60 +28,6 @@ def say_all(facts: Mapping[str, Any]) -> None:
     """Write a line per fact, name and value."""
     for name, value in facts.items():
         say(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
-
-
-def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """All samples of each file, sorted by id, under the names that the files have here.
-
-    Parameters: columns, the likes of `response=answer`, our name and the file's; each holds for the files that have
-    such a column. Raises ValueError if none has it or `columns` is malformed, and as `readers.read_samples`.
-    """
-    named = dict(pair.partition("=")[::2] for pair in columns)
-    for ours, theirs in named.items():
-        if ours not in COLUMNS or not theirs:
-            raise ValueError(f"--column {ours}={theirs}: expected OURS=THEIRS with OURS one of {', '.join(COLUMNS)}")
-    records = {name: read_records(file) for name, file in files.items()}
-    for theirs in named.values():
-        if not any(theirs in found.columns for found in records.values()):
-            held = "; ".join(f"{found.name} has {', '.join(found.columns)}" for found in records.values())
-            raise ValueError(f"no column {theirs!r}: {held}")
-    read = {}
-    for name, found in records.items():
-        there = {ours: theirs for ours, theirs in named.items() if theirs in found.columns}
-        read[name] = make_samples(found, source=file_name(files[name]), columns=there)
-        say(f"{file_name(files[name])}: {len(read[name]):,} samples")
-        if n_cut := count_cut(read[name]):
-            say(f"{file_name(files[name])}: {n_cut:,} conversations are longer; of each the first exchange is used")
-    return read
-
-
-def count_cut(samples: pd.DataFrame) -> int:
-    """Conversations of which only the first exchange was taken (a column of that name in the file is in Arrow)."""
-    if "n_turns" not in samples or isinstance(samples["n_turns"].dtype, pd.ArrowDtype):
-        return 0
-    return int((samples["n_turns"] > 1).sum())
-
-
-def read_usable(file: str, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Samples of a file without empty texts and repeated instructions, sorted by id, and what was dropped.
-
-    Raises ValueError if no sample is left, and as `read_files`.
-    """
-    read = read_files({"file": file}, columns)["file"]
-    samples, dropped = clean_samples(read)
-    if len(samples) < len(read):
-        say(f"left out: {dropped['empty']:,} without text, {dropped['repeated_instruction']:,} repeated instructions")
-    if not len(samples):
-        raise ValueError(f"{file_name(file)}: none of its {len(read)} samples has both an instruction and a response")
-    about = {
-        "file": file_name(file),
-        "samples in the file": len(read),
-        **({"conversations cut to their first exchange": n_cut} if (n_cut := count_cut(read)) else {}),
-        "without text, dropped": dropped["empty"],
-        "repeated instructions, dropped": dropped["repeated_instruction"],
-        "samples chosen from": len(samples),
-    }
-    return samples, about
 
 
 def file_name(file: str) -> str:

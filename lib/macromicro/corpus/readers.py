@@ -6,7 +6,6 @@ otherwise. An id is taken from the file, or made of the content, so that it stay
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,18 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from macromicro.corpus.conversations import FACTS, first_exchanges
-from macromicro.corpus.records import HALF_A_PAIR, MISSING, Records, arrow_records, is_text, is_unicode, read_records
-from macromicro.study.files import write_aside
+from macromicro.corpus.records import (
+    HALF_A_PAIR,
+    MISSING,
+    Column,
+    Records,
+    arrow_records,
+    is_text,
+    is_unicode,
+    read_records,
+)
 
 COLUMNS = ("id", "instruction", "response", "source", "licence")
 PAIRS = (
@@ -30,6 +36,7 @@ PAIRS = (
 )
 CONVERSATIONS = ("messages", "conversations")
 ALSO_CALLED = {"licence": "license"}
+ROW = "_row"
 
 
 def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -67,6 +74,11 @@ def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str], revis
 
 def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """Samples of records; see `read_samples`. Parameters: source, where the records have none of their own."""
+    return place_samples(records, source=source, columns=columns).drop(columns=ROW)
+
+
+def place_samples(records: Records, *, source: str, columns: Mapping[str, str]) -> pd.DataFrame:
+    """Samples of records as `make_samples` gives them, with a column `ROW`: which record each is of, from 0."""
     for ours, theirs in columns.items():
         if theirs not in records.columns:
             found = ", ".join(records.columns)
@@ -88,8 +100,9 @@ def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -
     for name in FACTS:
         if name in texts:
             table[name] = texts[name]
+    table[ROW] = range(len(table))
     extras = [name for name in records.columns if name not in used]
-    others = {_other_name(name, [*table, "input"], extras): _column(records.columns[name]) for name in extras}
+    others = {_other_name(name, [*table, "input"], extras): arrow_column(records.columns[name]) for name in extras}
     return pd.concat([table, _to_pandas(others)], axis=1).sort_values(
         ["id", "source"], kind="stable", ignore_index=True
     )
@@ -113,62 +126,37 @@ def content_ids(samples: pd.DataFrame) -> list[str]:
     return [hashlib.sha256(f"{instruction}\0{response}".encode()).hexdigest()[:16] for instruction, response in pairs]
 
 
-def save_samples(samples: pd.DataFrame, path: str | Path) -> None:
-    """Write samples as .parquet or .jsonl, whole or not at all.
+def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns that hold the texts: instruction, response and, if there, input; or the one of conversations.
 
-    JSON has no word for NaN and infinities: they become null in .jsonl.
-    Raises ValueError at another ending, and for a column of bytes in .jsonl.
+    Raises ValueError if there are none that are known.
     """
-    path = Path(path)
-    if path.suffix not in {".parquet", ".jsonl"}:
-        raise ValueError(f"{path}: samples are written as .parquet or .jsonl, not {path.suffix!r}")
-    table = pa.Table.from_pandas(samples, preserve_index=False)
-    with write_aside(path) as aside:
-        if path.suffix == ".parquet":
-            pq.write_table(table, aside)
-            return
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            for batch in table.to_batches(max_chunksize=10_000):
-                file.writelines(_json_line(row) for row in batch.to_pylist())
-
-
-def _json_line(row: dict[str, Any]) -> str:
-    """One row as a line of JSON."""
-    plain = {name: _plain(value, name) for name, value in row.items()}
-    return f"{json.dumps(plain, ensure_ascii=False, allow_nan=False, default=str)}\n"
-
-
-def _plain(value: Any, column: str) -> Any:
-    """A value of a column that JSON can hold, at any depth; dates and the like are left to `str`."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bytes):
-        raise ValueError(f"column {column!r} holds bytes, which JSON lines cannot: write .parquet")
-    if isinstance(value, list | tuple):
-        return [_plain(item, column) for item in value]
-    if isinstance(value, dict):
-        return {name: _plain(item, column) for name, item in value.items()}
-    return value
-
-
-def _instructions_and_responses(records: Records, columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
-    """Instruction and response texts (and `FACTS` of conversations), and the columns that they used up."""
     names = set(records.columns)
     mapped = [(columns.get("instruction", ours), columns.get("response", theirs)) for ours, theirs in PAIRS]
     pair = next((pair for pair in mapped if set(pair) <= names), None)
     if pair:
-        folded = columns.get("input", "input")
-        instruction = records.texts(pair[0])
-        if folded in names:
-            instruction = _fold(instruction, records.texts(folded, required=False))
-        return {"instruction": instruction, "response": records.texts(pair[1])}, {*pair, folded}
+        asked = [columns["input"]] if "input" in columns else ["input"] if "input" in names else []
+        if not asked and pair[0] == "instruction" and "context" in names:  # as Dolly calls it
+            asked = ["context"]
+        return (*pair, *asked)
     chat = next((name for name in CONVERSATIONS if name in names), None)
     if chat is None:
         forms = "; ".join(" + ".join(form) for form in (*PAIRS, *((name,) for name in CONVERSATIONS)))
         raise ValueError(
             f"{records.name}: has columns {', '.join(records.columns)}; expected {forms}; or map `columns`"
         )
-    return dict(first_exchanges(records, chat)), set()
+    return (chat,)
+
+
+def _instructions_and_responses(records: Records, columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
+    """Instruction and response texts (and `FACTS` of conversations), and the columns that they used up."""
+    found = find_texts(records, columns)
+    if len(found) == 1:
+        return dict(first_exchanges(records, found[0])), set()
+    instruction = records.texts(found[0])
+    for given in found[2:]:
+        instruction = _fold(instruction, records.texts(given, required=False))
+    return {"instruction": instruction, "response": records.texts(found[1])}, set(found)
 
 
 def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
@@ -209,8 +197,8 @@ def _other_name(name: str, ours: list[str], extras: list[str]) -> str:
     return name
 
 
-def _column(values: list[Any] | pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column that is only carried along; values of mixed types as JSON text."""
+def arrow_column(values: Column) -> pa.ChunkedArray:
+    """A column as it is in Arrow, null where a record lacks the key; values of mixed types as JSON text."""
     if not isinstance(values, list):
         return values
     present = [None if value is MISSING else value for value in values]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -27,11 +27,13 @@ HALF_A_PAIR = "holds half of a surrogate pair (such as \\ud800), which is not te
 TURN_KEYS = (("role", "content"), ("from", "value"))
 CHUNK = 4096
 MISSING = object()
+Column: TypeAlias = list[Any] | pa.ChunkedArray
+"""A column: a Python list (JSON, CSV; `MISSING` where a record lacks the key), or Arrow."""
 
 
 @dataclass(frozen=True)
 class Records:
-    """Columns of equal length: Python lists (JSON, CSV; `MISSING` where a record lacks the key) or Arrow columns.
+    """Columns of equal length.
 
     `name` is how errors call the file, `unit` what `numbers` count in it (lines, records or rows, from 1).
     """
@@ -39,7 +41,7 @@ class Records:
     name: str
     unit: str
     numbers: NDArray[np.int64]
-    columns: dict[str, list[Any] | pa.ChunkedArray]
+    columns: dict[str, Column]
 
     def place(self, row: int) -> str:
         """Where record `row` (from 0) stands, such as `my.jsonl, line 3`."""
@@ -122,7 +124,7 @@ def arrow_records(table: pa.Table, name: str) -> Records:
         raise ValueError(f"{name}: two columns have the same name: {', '.join(table.column_names)}")
     if not table.num_rows:
         raise ValueError(f"{name}: no rows; expected at least one")
-    columns: dict[str, list[Any] | pa.ChunkedArray] = dict(zip(table.column_names, table.columns, strict=True))
+    columns: dict[str, Column] = dict(zip(table.column_names, table.columns, strict=True))
     return Records(name, "row", np.arange(1, table.num_rows + 1), columns)
 
 

@@ -1,0 +1,154 @@
+"""What the commands read: the samples of files, and which of them can be used."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from macromicro.cli.input import file_name, say
+from macromicro.corpus.clean import find_unusable
+from macromicro.corpus.conversations import count_conversations
+from macromicro.corpus.readers import ROW, place_samples
+from macromicro.corpus.records import Records, read_records
+from macromicro.corpus.shapes import FILE
+
+COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
+PROMPTS = ("instruction", "prompt", "question")
+WORDS = {
+    "empty": "no text",
+    "repeated_sample": "repeats the sample",
+    "repeated_instruction": "repeats the instruction of",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Read:
+    """Files as they were read: what they are called together, their records, and which of their columns are mapped.
+
+    `samples` are those of all files, sorted by id, with the columns `shapes.FILE` and `readers.ROW`; `conversations`
+    are the counts of `count_conversations`.
+    """
+
+    name: str
+    records: list[Records]
+    columns: list[dict[str, str]]
+    samples: pd.DataFrame
+    conversations: Counter[str]
+
+    def places(self, samples: pd.DataFrame) -> list[str]:
+        """Where samples stand, such as `my.jsonl, line 3`."""
+        rows = zip(samples[FILE], samples[ROW], strict=True)
+        found = ((self.records[file], row) for file, row in rows)
+        return [f"{file_name(one.name)}, {one.unit} {one.numbers[row]}" for one, row in found]
+
+
+class Sieve:
+    """Samples from which a subset is chosen: `reasons` says of each why it cannot be, '' where it can."""
+
+    def __init__(self, samples: pd.DataFrame) -> None:
+        self._samples = samples
+        self.reasons: NDArray[np.object_] = np.full(len(samples), "", dtype=object)
+
+    @property
+    def kept(self) -> pd.DataFrame:
+        """The samples that are still there, in their order."""
+        return self._samples[self.reasons == ""].reset_index(drop=True)
+
+    def drop(self, reasons: NDArray[np.object_]) -> int:
+        """Leave out those of the kept samples that have a reason, and return how many."""
+        self.reasons[self.reasons == ""] = reasons
+        return int((reasons != "").sum())
+
+
+def read_all(files: Sequence[str], columns: Sequence[str]) -> Read:
+    """The samples of several files as one corpus.
+
+    Parameters: columns, the likes of `response=answer`, our name and the file's; each holds for the files that have
+    such a column. Raises ValueError if none has it, `columns` is malformed, or two files have a sample of one id that
+    is not the same, and as `readers.read_samples`.
+    """
+    named = _parse_columns(columns)
+    records = [read_records(file) for file in files]
+    for theirs in named.values():
+        if not any(theirs in found.columns for found in records):
+            held = "; ".join(f"{found.name} has {', '.join(found.columns)}" for found in records)
+            raise ValueError(f"no column {theirs!r}: {held}")
+    mapped = [{ours: theirs for ours, theirs in named.items() if theirs in found.columns} for found in records]
+    tables, lost = [], Counter[str]()
+    for place, (file, found, there) in enumerate(zip(files, records, mapped, strict=True)):
+        table = place_samples(found, source=file_name(file), columns=there)
+        say(f"{file_name(file)}: {len(table):,} samples")
+        found_here = count_conversations(table)
+        if n_cut := found_here.get("cut"):
+            say(f"{file_name(file)}: {n_cut:,} conversations are longer; of each the first exchange is used")
+        lost.update(found_here)
+        tables.append(table.assign(**{FILE: place}))
+    samples = pd.concat(tables, ignore_index=True).sort_values(["id", "source"], kind="stable", ignore_index=True)
+    return Read(", ".join(map(file_name, files)), records, mapped, samples, lost)
+
+
+def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """All samples of each file, sorted by id, under the names that the files have here; as `read_all`."""
+    read = read_all(list(files.values()), columns)
+    held = [read.samples[FILE] == place for place in range(len(files))]
+    return {name: read.samples[rows].reset_index(drop=True) for name, rows in zip(files, held, strict=True)}
+
+
+def sift(read: Read, *, keep_repeats: bool) -> tuple[Sieve, dict[str, Any]]:
+    """The samples that have text and do not repeat others, and what was dropped, in numbers.
+
+    Parameters: keep_repeats, whether instructions may be repeated with other responses.
+    Raises ValueError if none is left, or two samples of one id are left.
+    """
+    found = find_unusable(read.samples, keep_repeats=keep_repeats)
+    counts = {name: int((found["reason"] == name).sum()) for name in WORDS}
+    sieve = Sieve(read.samples)
+    sieve.drop((found["reason"].map(WORDS).fillna("") + " " + found["of"]).str.strip().to_numpy(dtype=object))
+    kept = sieve.kept
+    if sum(counts.values()):
+        say(
+            f"left out: {counts['empty']:,} without text, {counts['repeated_instruction']:,} repeated instructions "
+            f"with another response, {counts['repeated_sample']:,} repeated samples"
+        )
+    if not len(kept):
+        raise ValueError(f"{read.name}: none of its {len(read.samples)} samples has both an instruction and a response")
+    if kept["id"].duplicated().any():
+        raise ValueError(f"{read.name}: id {kept['id'][kept['id'].duplicated()].iloc[0]!r} is that of several samples")
+    about = {
+        "file": read.name,
+        "samples in the file": len(read.samples),
+        **({"conversations cut to their first exchange": n_cut} if (n_cut := read.conversations["cut"]) else {}),
+        "without text, dropped": counts["empty"],
+        "repeated instructions with another response, dropped": counts["repeated_instruction"],
+        "repeated samples, dropped": counts["repeated_sample"],
+        "samples that can be used": len(kept),
+    }
+    return sieve, about
+
+
+def read_prompts(file: str) -> pd.DataFrame:
+    """Columns id and instruction of an evaluation set, with or without responses. Raises as `read_all`."""
+    records = read_records(file)
+    alone = next((name for name in PROMPTS if name in records.columns), None)
+    try:
+        return place_samples(records, source=file_name(file), columns={})[["id", "instruction"]]
+    except ValueError:
+        if alone is None:
+            raise
+    texts = records.texts(alone).to_pandas().astype("str").str.strip()
+    names = [f"{Path(file).name}, {records.unit} {number}" for number in records.numbers]
+    return pd.DataFrame({"id": names, "instruction": texts})
+
+
+def _parse_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Our names and the file's. Raises ValueError if one is malformed."""
+    named = dict(pair.partition("=")[::2] for pair in columns)
+    for ours, theirs in named.items():
+        if ours not in COLUMNS or not theirs:
+            raise ValueError(f"--column {ours}={theirs}: expected OURS=THEIRS with OURS one of {', '.join(COLUMNS)}")
+    return named

@@ -1,0 +1,105 @@
+"""The options of `select` that say what may be chosen, and what comes back."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests.cli.test_bad_input import WORDS, run, write
+
+LONG = "tell me how the old mill by the river turns the heavy wheel of stone all day long"
+
+
+def records(n=20):
+    return [
+        {
+            "instruction": f"question {n}",
+            "output": " ".join(f"w{k}" for k in range(n % 5 + 1)),
+            "source": "ab"[n % 4 == 0],
+        }
+        for n in range(n)
+    ]
+
+
+def lines(folder, name):
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+def test_every_sample_is_chosen_or_listed_with_its_reason(tmp_path):
+    near = [{"instruction": f"{LONG}{end}", "output": "fine", "source": "a"} for end in ("", " and", " or")]
+    rest = [
+        {"instruction": "question 1", "output": "w0 w1", "source": "a"},
+        {"instruction": "question 1", "output": "other", "source": "a"},
+        {"instruction": "q", "output": " ", "source": "a"},
+        {"instruction": "no word", "output": "?", "source": "a"},
+        {"instruction": "Asked for?", "output": "w0", "source": "a"},
+    ]
+    given = [*records(), *near, *rest]
+    write(tmp_path, given)
+    (tmp_path / "eval.jsonl").write_text('{"prompt": "asked  FOR?"}\n')
+    done = run(
+        tmp_path, "select", "my.jsonl", "-n", "25%", "-o", "x.jsonl", "--rejected", "left.jsonl",
+        "--exclude", "eval.jsonl", "--near-duplicates", "drop", "--length", ":4", *WORDS,
+    )  # fmt: skip
+    assert not done.error
+    chosen, left = lines(tmp_path, "x.jsonl"), lines(tmp_path, "left.jsonl")
+    assert all(row in given and len(row["output"].split()) <= 4 for row in chosen)
+    assert len(chosen) + len(left) == len(given)
+    by_place = {row["place"]: row["reason"] for row in left}
+    assert by_place["my.jsonl, line 24"].startswith("repeats the sample")
+    repeats = [by_place.get(f"my.jsonl, line {number}", "").startswith("repeats the instr") for number in (2, 25)]
+    assert sorted(repeats) == [False, True]
+    assert by_place["my.jsonl, line 5"] == "5 words in the response"
+    assert by_place["my.jsonl, line 26"] == "no text"
+    assert by_place["my.jsonl, line 27"] in ("carries no type", "0 words in the response")
+    assert by_place["my.jsonl, line 28"] == "asks what eval.jsonl, line 1 asks"
+    assert sum("near-duplicate of" in reason for reason in by_place.values()) == 2
+    card = (tmp_path / "x.jsonl.card.md").read_text()
+    assert "| near-duplicates, dropped | 2 |" in card
+    assert "| samples that overlap with eval.jsonl, dropped | 1 |" in card
+    assert "| repeated instructions with another response, dropped | 1 |" in card
+    assert "| repeated samples, dropped | 1 |" in card
+    assert "| length of responses | :4 |" in card
+
+
+def test_repeated_instructions_may_be_kept(tmp_path):
+    write(tmp_path, [{"instruction": "same", "response": f"word{n % 3}"} for n in range(6)])
+    done = run(tmp_path, "select", "my.jsonl", "-n", "100%", "-o", "x.jsonl", "--repeats", "keep", *WORDS)
+    assert not done.error
+    assert sorted(row["response"] for row in lines(tmp_path, "x.jsonl")) == ["word0", "word1", "word2"]
+
+
+def test_the_mix_of_a_column_is_kept(tmp_path):
+    write(tmp_path, records(40))
+    for method in ("even", "random", "longest"):
+        asked = ("select", "my.jsonl", "-n", 8, "-o", "x.csv", "--stratify", "source", "--method", method, *WORDS)
+        assert not run(tmp_path, *asked).error
+        assert pd.read_csv(tmp_path / "x.csv")["source"].value_counts().to_dict() == {"a": 6, "b": 2}
+    assert "no such column; there are id, instruction" in run(tmp_path, *asked, "--stratify", "sauce").error
+
+
+def test_a_budget_of_tokens(tmp_path):
+    write(tmp_path, [{"instruction": f"q{n}", "response": " ".join(f"w{k}" for k in range(n))} for n in range(1, 21)])
+    asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--budget", "tokens", *WORDS)
+    assert not run(tmp_path, *asked).error
+    n_words = [len(row["response"].split()) for row in lines(tmp_path, "x.jsonl")]
+    assert 52 <= sum(n_words) < 52 + max(n_words)  # five samples of 10.5 words on average
+    assert "--budget tokens is for --method even" in run(tmp_path, *asked, "--method", "random").error
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["--length", "5"], "--length 5: expected LOW:HIGH"),
+        (["--length", "9:5"], "--length 9:5: expected LOW:HIGH"),
+        (["--length", "90:"], "holds none of 20 samples"),
+        (["--rejected", "x.jsonl"], "the output would replace the subset"),
+        (["--rejected", "x.jsonl.card.md"], "expected a name that ends in"),
+        (["--exclude", "my.jsonl", "--rejected", "my.jsonl"], "would replace the input"),
+    ],
+)
+def test_refused(tmp_path, options, rule):
+    write(tmp_path, records())
+    done = run(tmp_path, "select", "my.jsonl", "-n", 2, "-o", "x.jsonl", *options, *WORDS)
+    assert rule in done.error
+    assert done.files == ["my.jsonl"]
