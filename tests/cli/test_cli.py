@@ -312,12 +312,12 @@ def test_conversations_that_are_cut_are_counted(folder):
     (folder / "talks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = run("select", "talks.jsonl", "-n", 1, "--method", "random", "-o", "talk.jsonl", cwd=folder)
     assert done.returncode == 0, done.stderr.decode()
-    assert b"talks.jsonl: 1 conversations are longer" in done.stderr
-    assert "| conversations cut to their first exchange | 1 |" in (folder / "talk.jsonl.card.md").read_text()
+    assert b"talks.jsonl: 1 of conversations with several turns of a user; exchanges used: first" in done.stderr
+    assert "turns of a user; exchanges used: first | 1 |" in (folder / "talk.jsonl.card.md").read_text()
     own = [{"instruction": name, "response": "b", "n_turns": 5} for name in "ab"]
     (folder / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
     done = run("select", "own.jsonl", "-n", 1, "--method", "random", "-o", "-", cwd=folder)
-    assert b"longer" not in done.stderr
+    assert b"several turns" not in done.stderr
 
 
 def test_wrong_usage_is_status_2(folder):

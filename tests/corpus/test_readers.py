@@ -136,7 +136,8 @@ def test_conversations_give_their_first_exchange_and_count_turns(tmp_path, write
         conversation("user"),
         conversation(),
     ]
-    expected = [("", "", 0), ("", "", 1), ("", "", 1), ("user 0", "assistant 1", 1), ("user 1", "assistant 2", 2)]
+    expected = [("", "", 0), ("", "", 1), ("", "", 1), ("system 0\n\nuser 1", "assistant 2", 2)]
+    expected.append(("user 0", "assistant 1", 1))
     listed = read_samples(write("a.jsonl", records))
     pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
     for table in (listed, read_samples(tmp_path / "a.parquet")):
@@ -359,13 +360,19 @@ HUB_TABLES = {
 }
 
 
+HUB_PAIRS = {
+    name: [("Which is a fish?", "Tope"), (f"{said}Who wrote it?\n\nA novel by Woolf.", "Woolf")]
+    for name, said in {"laptop_hub": "", "paper": "Be brief.\n\n"}.items()
+}
+
+
 @pytest.mark.parametrize("preset", HUB_TABLES)
 def test_the_columns_of_a_preset_fit_its_dataset_of_the_hub(preset):
     """Tables shaped like databricks/databricks-dolly-15k and allenai/tulu-3-sft-mixture."""
     corpus = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())["corpus"]
     records = arrow_records(pa.table(HUB_TABLES[preset]), corpus["path"])
     samples = make_samples(records, source=corpus["path"], columns=corpus.get("columns", {}))
-    assert sorted(texts(samples)) == [("Which is a fish?", "Tope"), ("Who wrote it?\n\nA novel by Woolf.", "Woolf")]
+    assert sorted(texts(samples)) == sorted(HUB_PAIRS[preset])
     own = HUB_TABLES[preset].get("source", [corpus["path"]] * 2)
     assert samples["source"].tolist() == own
     assert ("category" in samples) == (preset == "laptop_hub")

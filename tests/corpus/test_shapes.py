@@ -123,3 +123,12 @@ def test_a_step_of_trl_on_a_subset(tmp_path, shape):
         model, how, train_dataset=data, processing_class=tokenizer, formatting_func=formats.get(shape)
     )
     assert trainer.train().training_loss > 0
+
+
+def test_an_exchange_comes_out_with_what_was_said_before_and_nothing_later(tmp_path):
+    talk = [turn for n in range(3) for turn in SHAPES["messages"][n]["messages"]]
+    records = read_records(write(tmp_path / "a.jsonl", [{"messages": talk, "n": 1}]))
+    samples = place_samples(records, source="x", columns={}, turns="all").assign(**{FILE: 0})
+    rows = shape_rows(samples.sort_values("id"), [records], "same", columns=[{}])
+    assert sorted(rows["messages"], key=len) == [talk[:2], talk[:4], talk]
+    assert list(rows["n"]) == [1, 1, 1]

@@ -12,9 +12,11 @@ from macromicro.cli.options import (
     File,
     Granularity,
     Part,
+    RepeatsOption,
     SeedOption,
     SetOption,
     TokenizerOption,
+    TurnsOption,
 )
 
 
@@ -24,6 +26,8 @@ def annotate(
     part: Annotated[Part, PART] = "response",
     granularity: Annotated[Granularity, GRANULARITY] = "micro",
     tokenizer: TokenizerOption = "bpe",
+    turns: TurnsOption = "first",
+    repeats: RepeatsOption = "drop",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -46,7 +50,7 @@ def annotate(
 
     check_output(output, (".npz", ".jsonl", ".parquet"), input=file)
     settings = read_settings(set_ or [], tokenizer=tokenizer)
-    sieve, _ = sift(read_all([file], column or []), keep_repeats=False)
+    sieve, _ = sift(read_all([file], column or [], turns=turns), keep_repeats=repeats == "keep")
     types = make_types(sieve.kept, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
     write_types(types, output)
     n_untyped = types.report["untyped"]["n"]

@@ -37,6 +37,10 @@ CacheOption = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps embeddings and model replies, so that they are computed once."),
 ]
+TurnsOption = Annotated[
+    Literal["first", "last", "all"],
+    typer.Option(help="Exchanges of a conversation: the first; the last or all, with what was said before."),
+]
 RepeatsOption = Annotated[
     Literal["keep", "drop"],
     typer.Option(help="Whether an instruction may come again with another response; the first by id stays."),

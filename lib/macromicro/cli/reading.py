@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from macromicro.cli.input import file_name, say
 from macromicro.corpus.clean import find_unusable
-from macromicro.corpus.conversations import count_conversations
+from macromicro.corpus.conversations import Turns, count_conversations
 from macromicro.corpus.readers import ROW, place_samples
 from macromicro.corpus.records import Records, read_records
 from macromicro.corpus.shapes import FILE
@@ -24,6 +24,16 @@ WORDS = {
     "repeated_sample": "repeats the sample",
     "repeated_instruction": "repeats the instruction of",
 }
+
+CONVERSATIONS = {
+    "cut": "of conversations with several turns of a user; exchanges used: {turns}",
+    "with_system_turns": "with system turns, which begin the instruction",
+    "opened_by_assistant": "of conversations that the assistant opens; the greeting is skipped",
+    "with_tools": "with turns of tools, or calls of them, read as text",
+    "not_all_text": "hold what is not text, which is left out",
+    "without_answer": "without an exchange of a user and an assistant",
+}
+"""What `count_conversations` counts, in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +49,7 @@ class Read:
     columns: list[dict[str, str]]
     samples: pd.DataFrame
     conversations: Counter[str]
+    turns: Turns
 
     def places(self, samples: pd.DataFrame) -> list[str]:
         """Where samples stand, such as `my.jsonl, line 3`."""
@@ -65,12 +76,12 @@ class Sieve:
         return int((reasons != "").sum())
 
 
-def read_all(files: Sequence[str], columns: Sequence[str]) -> Read:
+def read_all(files: Sequence[str], columns: Sequence[str], *, turns: Turns = "first") -> Read:
     """The samples of several files as one corpus.
 
     Parameters: columns, the likes of `response=answer`, our name and the file's; each holds for the files that have
-    such a column. Raises ValueError if none has it, `columns` is malformed, or two files have a sample of one id that
-    is not the same, and as `readers.read_samples`.
+    such a column; turns, which exchanges of a conversation are samples.
+    Raises ValueError if none has it or `columns` is malformed, and as `readers.read_samples`.
     """
     named = _parse_columns(columns)
     records = [read_records(file) for file in files]
@@ -81,15 +92,16 @@ def read_all(files: Sequence[str], columns: Sequence[str]) -> Read:
     mapped = [{ours: theirs for ours, theirs in named.items() if theirs in found.columns} for found in records]
     tables, lost = [], Counter[str]()
     for place, (file, found, there) in enumerate(zip(files, records, mapped, strict=True)):
-        table = place_samples(found, source=file_name(file), columns=there)
+        table = place_samples(found, source=file_name(file), columns=there, turns=turns)
         say(f"{file_name(file)}: {len(table):,} samples")
         found_here = count_conversations(table)
-        if n_cut := found_here.get("cut"):
-            say(f"{file_name(file)}: {n_cut:,} conversations are longer; of each the first exchange is used")
+        for name, words in CONVERSATIONS.items():
+            if n := found_here.get(name):
+                say(f"{file_name(file)}: {n:,} {words.format(turns=turns)}{_first_odd(table, name)}")
         lost.update(found_here)
         tables.append(table.assign(**{FILE: place}))
     samples = pd.concat(tables, ignore_index=True).sort_values(["id", "source"], kind="stable", ignore_index=True)
-    return Read(", ".join(map(file_name, files)), records, mapped, samples, lost)
+    return Read(", ".join(map(file_name, files)), records, mapped, samples, lost, turns)
 
 
 def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -122,7 +134,11 @@ def sift(read: Read, *, keep_repeats: bool) -> tuple[Sieve, dict[str, Any]]:
     about = {
         "file": read.name,
         "samples in the file": len(read.samples),
-        **({"conversations cut to their first exchange": n_cut} if (n_cut := read.conversations["cut"]) else {}),
+        **{
+            words.format(turns=read.turns): n
+            for name, words in CONVERSATIONS.items()
+            if (n := read.conversations[name])
+        },
         "without text, dropped": counts["empty"],
         "repeated instructions with another response, dropped": counts["repeated_instruction"],
         "repeated samples, dropped": counts["repeated_sample"],
@@ -143,6 +159,14 @@ def read_prompts(file: str) -> pd.DataFrame:
     texts = records.texts(alone).to_pandas().astype("str").str.strip()
     names = [f"{Path(file).name}, {records.unit} {number}" for number in records.numbers]
     return pd.DataFrame({"id": names, "instruction": texts})
+
+
+def _first_odd(table: pd.DataFrame, name: str) -> str:
+    """The first turn that holds what is not text, where these are counted."""
+    if name != "not_all_text":
+        return ""
+    first = table[table["not_text"] != ""].iloc[0]
+    return f", such as {first['not_text']} of {first['id']}"
 
 
 def _parse_columns(columns: Sequence[str]) -> dict[str, str]:

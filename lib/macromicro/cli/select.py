@@ -18,6 +18,7 @@ from macromicro.cli.options import (
     SetOption,
     Shape,
     TokenizerOption,
+    TurnsOption,
     check_size,
 )
 
@@ -53,6 +54,7 @@ def select(
     exclude: Annotated[
         str | None, typer.Option(metavar="FILE", help="Evaluation set; samples that overlap with it are left out.")
     ] = None,
+    turns: TurnsOption = "first",
     repeats: RepeatsOption = "drop",
     seed: SeedOption = 0,
     cache: CacheOption = None,
@@ -61,6 +63,7 @@ def select(
 ) -> None:
     """Choose SIZE samples of a file, with a dataset card that says how.
 
+    Of conversations --turns says which exchanges are samples; with all, one comes out as far as it was read.
     Rows come out with the columns of the file; --format trl (prompt, completion), alpaca (instruction, input, output)
     or messages gives them another shape. Samples without text and repeated instructions are left out first, and
     counted, and so are those without any type, which cannot be drawn for one. The card is in the format of the Hugging
@@ -79,6 +82,6 @@ def select(
     select_files(
         Options(
             files, size, output, part, granularity, level, method, tokenizer, types, card, rejected, format_, stratify,
-            length, budget, near_duplicates, exclude, repeats, seed, cache, column or [], set_ or [],
+            length, budget, near_duplicates, exclude, turns, repeats, seed, cache, column or [], set_ or [],
         )
     )  # fmt: skip

@@ -22,6 +22,7 @@ from macromicro.cli.output import (
 )
 from macromicro.cli.reading import Read, Sieve, read_all, read_prompts, sift
 from macromicro.cli.settings import describe_choice, read_settings
+from macromicro.corpus.conversations import Turns
 from macromicro.corpus.shapes import Shape, shape_rows
 from macromicro.corpus.writers import SUFFIXES
 from macromicro.select.choose import Choice, choose, choose_by_group
@@ -52,6 +53,7 @@ class Options:
     budget: str
     near_duplicates: str
     exclude: str | None
+    turns: Turns
     repeats: str
     seed: int
     cache: Path | None
@@ -72,7 +74,7 @@ def select_files(options: Options) -> None:
     if options.budget == "tokens" and options.method != "even":
         raise ValueError(f"--budget tokens is for --method even, not {options.method}")
     settings = read_settings(options.set, tokenizer=options.tokenizer)
-    read = read_all(options.files, options.column)
+    read = read_all(options.files, options.column, turns=options.turns)
     sieve, about = sift(read, keep_repeats=options.repeats == "keep")
     usable = sieve.kept
     about |= _filter(sieve, options)

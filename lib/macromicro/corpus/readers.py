@@ -7,14 +7,17 @@ otherwise. An id is taken from the file, or made of the content, so that it stay
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from macromicro.corpus.conversations import FACTS, first_exchanges
+from macromicro.corpus.conversations import FACTS, Turns, find_exchanges
 from macromicro.corpus.records import (
     HALF_A_PAIR,
     MISSING,
@@ -24,6 +27,7 @@ from macromicro.corpus.records import (
     is_text,
     is_unicode,
     read_records,
+    take_rows,
 )
 
 COLUMNS = ("id", "instruction", "response", "source", "licence")
@@ -37,16 +41,18 @@ PAIRS = (
 CONVERSATIONS = ("messages", "conversations")
 ALSO_CALLED = {"licence": "license"}
 ROW = "_row"
+N_READ = "_n_read"
 
 
 def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Samples of a .jsonl, .json, .csv or .parquet file, or of JSON lines from standard input (`-`), sorted by id.
 
-    Recognised are instruction/response, instruction/input/output (Alpaca; a non-empty input follows the instruction
-    after a blank line), prompt/completion, and conversations (`messages`, ShareGPT's `conversations`), of which the
-    first exchange is taken and the columns `conversations.FACTS` are added. Other columns are kept as they are; one
-    that has a name of ours but is something else (`columns` names another, or it is the input of a conversation)
-    becomes `other_NAME`, so that it is neither lost nor taken for ours when the samples are written and read again.
+    Recognised are instruction/response, instruction/input/output (Alpaca) and instruction/context/response (Dolly; what
+    is not empty there follows the instruction after a blank line), prompt/completion, and conversations (`messages`,
+    ShareGPT's `conversations`), of which the first exchange is taken and the columns `conversations.FACTS` are added.
+    Other columns are kept as they are; one that has a name of ours but is something else (`columns` names another, or
+    it is the input of a conversation) becomes `other_NAME`, so that it is neither lost nor taken for ours when the
+    samples are written and read again.
 
     Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
     Returns columns id, instruction, response, source, licence (text, never null), then the others. Source defaults to
@@ -77,16 +83,23 @@ def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -
     return place_samples(records, source=source, columns=columns).drop(columns=ROW)
 
 
-def place_samples(records: Records, *, source: str, columns: Mapping[str, str]) -> pd.DataFrame:
-    """Samples of records as `make_samples` gives them, with a column `ROW`: which record each is of, from 0."""
+def place_samples(records: Records, *, source: str, columns: Mapping[str, str], turns: Turns = "first") -> pd.DataFrame:
+    """Samples of records as `make_samples` gives them, with a column `ROW`: which record each is of, from 0.
+
+    Parameters: turns, which exchanges of a conversation are samples (`conversations.find_exchanges`). With `all` there
+    is a column `N_READ`, the turns up to the response, and the second exchange of a conversation of id x is x#2.
+    """
     for ours, theirs in columns.items():
         if theirs not in records.columns:
             found = ", ".join(records.columns)
             raise ValueError(f"{records.name}: no column {theirs!r} to take as {ours}; the file has: {found}")
     if broken := [name for name in records.columns if not is_unicode(name)]:
         raise ValueError(f"{records.name}: column name {broken[0]!r} {HALF_A_PAIR}")
-    texts, used = _instructions_and_responses(records, columns)
-    table = pd.DataFrame({name: normalise(values) for name, values in texts.items() if name not in FACTS})
+    texts, used = _instructions_and_responses(records, columns, turns)
+    rows = texts.pop(ROW, None)
+    if turns == "all" and rows is not None:
+        records = replace(records, numbers=records.numbers[rows], columns=take_rows(records.columns, rows.tolist()))
+    table = pd.DataFrame({name: normalise(texts[name]) for name in ("instruction", "response")})
     for name, default in (("source", source), ("licence", "")):
         theirs = columns.get(name, name if name in records.columns else ALSO_CALLED.get(name, name))
         used.add(theirs)
@@ -96,11 +109,13 @@ def place_samples(records: Records, *, source: str, columns: Mapping[str, str]) 
         else:
             table[name] = pd.Series(default, index=table.index, dtype="str")
     used.add(columns.get("id", "id"))
-    table.insert(0, "id", _ids(records, columns.get("id", "id"), table))
+    table.insert(0, "id", _ids(records, columns.get("id", "id"), table, rows if turns == "all" else None))
     for name in FACTS:
         if name in texts:
             table[name] = texts[name]
-    table[ROW] = range(len(table))
+    table[ROW] = range(len(table)) if rows is None else rows
+    if N_READ in texts and turns == "all":
+        table[N_READ] = texts[N_READ]
     extras = [name for name in records.columns if name not in used]
     others = {_other_name(name, [*table, "input"], extras): arrow_column(records.columns[name]) for name in extras}
     return pd.concat([table, _to_pandas(others)], axis=1).sort_values(
@@ -148,11 +163,14 @@ def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
     return (chat,)
 
 
-def _instructions_and_responses(records: Records, columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
-    """Instruction and response texts (and `FACTS` of conversations), and the columns that they used up."""
+def _instructions_and_responses(
+    records: Records, columns: Mapping[str, str], turns: Turns
+) -> tuple[dict[str, Any], set[str]]:
+    """Instruction and response texts (of conversations `FACTS`, `ROW` and `N_READ` too), and the columns used up."""
     found = find_texts(records, columns)
     if len(found) == 1:
-        return dict(first_exchanges(records, found[0])), set()
+        exchanges = find_exchanges(records, found[0], turns=turns).rename(columns={"row": ROW, "n_read": N_READ})
+        return {str(name): exchanges[name] for name in exchanges} | {ROW: exchanges[ROW].to_numpy()}, set()
     instruction = records.texts(found[0])
     for given in found[2:]:
         instruction = _fold(instruction, records.texts(given, required=False))
@@ -168,12 +186,18 @@ def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(given, ""), instruction, both)
 
 
-def _ids(records: Records, column: str, samples: pd.DataFrame) -> list[str]:
-    """Ids of the file (text or whole numbers, each once), or made of the content."""
+def _ids(records: Records, column: str, samples: pd.DataFrame, rows: NDArray[np.int64] | None) -> list[str]:
+    """Ids of the file (text or whole numbers, each once), or made of the content.
+
+    Parameters: rows, which record each sample is of, where it may be the same for several.
+    """
     if column not in records.columns:
         return content_ids(samples)
     values = records.columns[column]
     listed = values if isinstance(values, list) else values.to_pylist()
+    if rows is not None:
+        nth = pd.Series(rows).groupby(rows).cumcount()
+        listed = [f"{value}#{n + 1}" if n else value for value, n in zip(listed, nth, strict=True)]
     first: dict[str, int] = {}
     for row, value in enumerate(listed):
         if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():

@@ -8,7 +8,7 @@ import csv
 import json
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
 from itertools import islice
@@ -85,6 +85,15 @@ class Records:
         except pa.ArrowException as error:
             raise ValueError(f"{self.name}: column {column!r} is not valid text: {error}") from None
         return pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+
+
+def take_rows(columns: Mapping[str, Column], rows: Sequence[int]) -> dict[str, Column]:
+    """Some rows of columns, in the order of `rows`."""
+    places = pa.array(rows, pa.int64())
+    return {
+        name: [values[row] for row in rows] if isinstance(values, list) else values.take(places)
+        for name, values in columns.items()
+    }
 
 
 def is_text(kind: pa.DataType) -> bool:

@@ -6,9 +6,8 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from macromicro.corpus.readers import ROW, find_texts
-from macromicro.corpus.records import MISSING, Column, Records
-from macromicro.corpus.writers import take_rows
+from macromicro.corpus.readers import N_READ, ROW, find_texts
+from macromicro.corpus.records import MISSING, Column, Records, take_rows
 
 Shape: TypeAlias = Literal["same", "trl", "alpaca", "messages"]
 FILE = "_file"
@@ -20,7 +19,8 @@ def shape_rows(
 ) -> dict[str, Column]:
     """The rows of the chosen samples, as columns to write, in the order of the samples.
 
-    `same` has the rows as they are in the files, which must then have the same columns. `trl` has prompt and
+    `same` has the rows as they are in the files, which must then have the same columns; where `N_READ` says so,
+    conversations end with the answer that is the response. `trl` has prompt and
     completion, `alpaca` instruction, input (always empty: it is part of the instruction by now) and output, `messages`
     a user turn and an assistant turn; in these, the other columns of the files follow, but for those that held texts.
 
@@ -32,7 +32,11 @@ def shape_rows(
         if other is not None:
             held = "; ".join(f"{file.name} has {', '.join(file.columns)}" for file in (files[0], other))
             raise ValueError(f"files of different columns have no common shape: {held}; give --format")
-        return _gather(chosen, [file.columns for file in files])
+        rows = _gather(chosen, [file.columns for file in files])
+        if N_READ in chosen:
+            [name] = find_texts(files[0], columns[0])
+            rows[name] = [list(talk)[:n] for talk, n in zip(_listed(rows[name]), chosen[N_READ], strict=True)]
+        return rows
     texts = _texts(chosen["instruction"].tolist(), chosen["response"].tolist(), shape)
     others = []
     for file, mapped in zip(files, columns, strict=True):
@@ -64,7 +68,10 @@ def _gather(chosen: pd.DataFrame, files: Sequence[Mapping[str, Column]]) -> dict
     for place, columns in enumerate(files):
         held = (chosen[FILE] == place).to_numpy().nonzero()[0].tolist()
         for name, values in take_rows(columns, chosen[ROW].iloc[held].tolist()).items():
-            listed = values if isinstance(values, list) else values.to_pylist()
-            for row, value in zip(held, listed, strict=True):
+            for row, value in zip(held, _listed(values), strict=True):
                 gathered[name][row] = value
     return dict(gathered)
+
+
+def _listed(values: Column) -> list[Any]:
+    return values if isinstance(values, list) else values.to_pylist()

@@ -52,15 +52,6 @@ def save_columns(columns: Mapping[str, Column], path: str | Path) -> None:
             file.write(end)
 
 
-def take_rows(columns: Mapping[str, Column], rows: list[int]) -> dict[str, Column]:
-    """Some rows of columns, in the order of `rows`."""
-    places = pa.array(rows, pa.int64())
-    return {
-        name: [values[row] for row in rows] if isinstance(values, list) else values.take(places)
-        for name, values in columns.items()
-    }
-
-
 def _rows(columns: Mapping[str, Column]) -> Iterator[dict[str, Any]]:
     """A row after the other, without the keys that it lacks; only `CHUNK` rows of Arrow are Python objects at once."""
     n_rows = max(map(len, columns.values()), default=0)
