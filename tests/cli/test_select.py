@@ -103,3 +103,30 @@ def test_refused(tmp_path, options, rule):
     done = run(tmp_path, "select", "my.jsonl", "-n", 2, "-o", "x.jsonl", *options, *WORDS)
     assert rule in done.error
     assert done.files == ["my.jsonl"]
+
+
+def test_bad_rows_are_listed_beside_the_output(tmp_path):
+    path = write(tmp_path, records(6))
+    path.write_text(path.read_text() + '{"instruction": 3, "output": "x", "source": "a"}\n')
+    asked = ("select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random")
+    assert "my.jsonl, line 7: 'instruction' must be text" in run(tmp_path, *asked).error
+    done = run(tmp_path, *asked, "--bad-rows", "skip")
+    assert done.files == ["my.jsonl", "x.jsonl", "x.jsonl.bad.jsonl", "x.jsonl.card.md"]
+    assert lines(tmp_path, "x.jsonl.bad.jsonl") == [
+        {"place": "my.jsonl, line 7", "reason": "'instruction' must be text, not int 3"}
+    ]
+    assert "| records that cannot be used, skipped | 1 |" in (tmp_path / "x.jsonl.card.md").read_text()
+
+
+def test_files_of_one_shape_are_one_corpus(tmp_path):
+    write(tmp_path, records(4), "a.jsonl")
+    write(tmp_path, [{**record, "instruction": f"other {record['instruction']}"} for record in records(4)], "b.jsonl")
+    done = run(tmp_path, "select", "a.jsonl", "b.jsonl", "-n", "100%", "-o", "x.jsonl", "--method", "random")
+    assert not done.error
+    assert sum(row["instruction"].startswith("other") for row in lines(tmp_path, "x.jsonl")) == 4
+    assert "would replace the input 1" in run(tmp_path, "select", "a.jsonl", "b.jsonl", "-n", 1, "-o", "b.jsonl").error
+
+
+def test_a_misspelled_tokenizer_is_named_at_once(tmp_path):
+    done = run(tmp_path, "select", "none.jsonl", "-n", 1, "-o", "x.jsonl", "--tokenizer", "wrods")
+    assert done.error == "macromicro: --tokenizer wrods: no such tokenizer; did you mean words?"

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from macromicro.corpus.conversations import check_conversations, count_conversations, find_exchanges
+from macromicro.corpus.formats import read_records
 from macromicro.corpus.readers import place_samples, read_samples
-from macromicro.corpus.records import read_records
 
 ROLES = [
     ["system", "user", "assistant", "user", "assistant"],

@@ -12,6 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macromicro.corpus import records as records_module
+from macromicro.corpus.formats import read_records
 from macromicro.corpus.readers import COLUMNS, content_ids, load_hub_samples, make_samples, read_samples
 from macromicro.corpus.records import arrow_records
 from macromicro.corpus.writers import save_samples
@@ -85,7 +86,7 @@ def test_chunks_do_not_show(tmp_path, write, monkeypatch):
 
 def test_text_and_conversations_are_no_python_objects(write):
     records = [{"instruction": "q", "response": None, "n": 1, "messages": [{"from": "human", "value": "hi"}]}] * 3
-    columns = records_module.read_records(write("a.jsonl", records)).columns
+    columns = read_records(write("a.jsonl", records)).columns
     assert {name for name, values in columns.items() if isinstance(values, list)} == {"n"}
 
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from datasets import load_dataset
+from macromicro.corpus.formats import read_records
 from macromicro.corpus.readers import ROW, place_samples
-from macromicro.corpus.records import read_records
 from macromicro.corpus.shapes import FILE, shape_rows
 from macromicro.corpus.writers import save_columns
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -24,15 +25,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def check_tokenizer(tokenizer: str, settings: TypeSettings) -> None:
+    """Raise ValueError if the tokenizer that is named cannot be loaded, before anything is read."""
+    from macromicro.annotate.tokenizers import BPE, open_tokenizer
+
+    name = settings.tokens.tokenizer or tokenizer
+    if settings.tokens.unit == "token" and name != BPE:
+        if close := get_close_matches(name, [BPE, "words"], n=1):
+            raise ValueError(f"--tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
+        open_tokenizer(name, pd.DataFrame(), revision=settings.tokens.revision)
+
+
 def say_all(facts: Mapping[str, Any]) -> None:
     """Write a line per fact, name and value."""
     for name, value in facts.items():
         say(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
-
-
-def file_name(file: str) -> str:
-    """How a file is called in what is printed."""
-    return "standard input" if file == "-" else Path(file).name
 
 
 def read_types(path: Path, *, part: Part | None, granularity: Granularity | None) -> TypeMatrix:

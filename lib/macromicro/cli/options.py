@@ -14,7 +14,9 @@ Granularity = Literal["macro", "meso", "micro"]
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
 Shape = Literal["same", "trl", "alpaca", "messages"]
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="Samples, or - for JSON lines from a pipe.")]
+SOURCES = "Samples: a file, a folder, hub:owner/name, or - for JSON from a pipe."
+File = Annotated[str, typer.Argument(metavar="FILE", help=SOURCES)]
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help=SOURCES)]
 PART = typer.Option(help="Which side of the samples is annotated.", show_default="response")
 GRANULARITY = typer.Option(help="What counts as a type: macro = topics, meso = tags, micro = mid-frequency tokens.")
 MethodOption = Annotated[
@@ -40,6 +42,10 @@ CacheOption = Annotated[
 TurnsOption = Annotated[
     Literal["first", "last", "all"],
     typer.Option(help="Exchanges of a conversation: the first; the last or all, with what was said before."),
+]
+BadRowsOption = Annotated[
+    Literal["fail", "skip"],
+    typer.Option(help="skip: what cannot be read is left out, and listed with its line in OUTPUT.bad.jsonl."),
 ]
 RepeatsOption = Annotated[
     Literal["keep", "drop"],

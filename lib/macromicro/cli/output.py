@@ -16,6 +16,7 @@ import pandas as pd
 
 from macromicro.annotate.types import TypeMatrix, save_types
 from macromicro.corpus.records import Column
+from macromicro.corpus.sources import source_name
 from macromicro.corpus.writers import save_columns
 from macromicro.measure.comparison import as_json
 from macromicro.select.card import save_card
@@ -36,6 +37,11 @@ def check_output(output: str, suffixes: Sequence[str], **others: str | Path | No
     if Path(output).suffix not in suffixes:
         raise ValueError(f"{output}: expected a name that ends in {', '.join(suffixes)}, or - for JSON lines to a pipe")
     _check_place(Path(output), "output", others)
+
+
+def name_inputs(files: Sequence[str]) -> dict[str, str | Path | None]:
+    """The files that are read, by what to call them."""
+    return {f"input {place}" if place else "input": file for place, file in enumerate(files)}
 
 
 def place_card(card: Path | None, output: str, **others: str | Path | None) -> Path | None:
@@ -146,7 +152,7 @@ def shown_command(arguments: Sequence[str]) -> str:
 def _shown_value(option: str, value: str) -> str:
     """The value of an option ('' for FILE) without folders of the machine and addresses of servers."""
     if option in FILE_OPTIONS:
-        return Path(value).name
+        return value if value == "-" else source_name(value)
     if option == "--set":
         key, _, setting = value.partition("=")
         return f"{key}=URL" if key == "tag_llm.base_url" else f"{key}={name_only(setting)}"

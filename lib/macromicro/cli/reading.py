@@ -3,19 +3,20 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from macromicro.cli.input import file_name, say
+from macromicro.cli.input import say
+from macromicro.cli.output import write_columns
 from macromicro.corpus.clean import find_unusable
 from macromicro.corpus.conversations import Turns, count_conversations
 from macromicro.corpus.readers import ROW, place_samples
-from macromicro.corpus.records import Records, read_records
+from macromicro.corpus.records import BadRows, Records
 from macromicro.corpus.shapes import FILE
+from macromicro.corpus.sources import SKIPPED, open_source, source_name
 
 COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
 PROMPTS = ("instruction", "prompt", "question")
@@ -50,12 +51,13 @@ class Read:
     samples: pd.DataFrame
     conversations: Counter[str]
     turns: Turns
+    bad: BadRows
 
     def places(self, samples: pd.DataFrame) -> list[str]:
         """Where samples stand, such as `my.jsonl, line 3`."""
         rows = zip(samples[FILE], samples[ROW], strict=True)
         found = ((self.records[file], row) for file, row in rows)
-        return [f"{file_name(one.name)}, {one.unit} {one.numbers[row]}" for one, row in found]
+        return [f"{source_name(one.name)}, {one.unit} {one.numbers[row]}" for one, row in found]
 
 
 class Sieve:
@@ -76,7 +78,9 @@ class Sieve:
         return int((reasons != "").sum())
 
 
-def read_all(files: Sequence[str], columns: Sequence[str], *, turns: Turns = "first") -> Read:
+def read_all(
+    files: Sequence[str], columns: Sequence[str], *, turns: Turns = "first", bad: BadRows | None = None
+) -> Read:
     """The samples of several files as one corpus.
 
     Parameters: columns, the likes of `response=answer`, our name and the file's; each holds for the files that have
@@ -84,31 +88,44 @@ def read_all(files: Sequence[str], columns: Sequence[str], *, turns: Turns = "fi
     Raises ValueError if none has it or `columns` is malformed, and as `readers.read_samples`.
     """
     named = _parse_columns(columns)
-    records = [read_records(file) for file in files]
-    for theirs in named.values():
-        if not any(theirs in found.columns for found in records):
-            held = "; ".join(f"{found.name} has {', '.join(found.columns)}" for found in records)
-            raise ValueError(f"no column {theirs!r}: {held}")
-    mapped = [{ours: theirs for ours, theirs in named.items() if theirs in found.columns} for found in records]
-    tables, lost = [], Counter[str]()
-    for place, (file, found, there) in enumerate(zip(files, records, mapped, strict=True)):
-        table = place_samples(found, source=file_name(file), columns=there, turns=turns)
-        say(f"{file_name(file)}: {len(table):,} samples")
-        found_here = count_conversations(table)
-        for name, words in CONVERSATIONS.items():
-            if n := found_here.get(name):
-                say(f"{file_name(file)}: {n:,} {words.format(turns=turns)}{_first_odd(table, name)}")
-        lost.update(found_here)
-        tables.append(table.assign(**{FILE: place}))
+    bad = bad or BadRows()
+    records = [found for file in files for found in open_source(file, bad)]
+    _check_columns(named, records)
+    tables = [_read_one(found, named, turns).assign(**{FILE: place}) for place, found in enumerate(records)]
+    lost = sum((Counter(count_conversations(table)) for table in tables), Counter[str]())
+    mapped = [_columns_of(found, named) for found in records]
     samples = pd.concat(tables, ignore_index=True).sort_values(["id", "source"], kind="stable", ignore_index=True)
-    return Read(", ".join(map(file_name, files)), records, mapped, samples, lost, turns)
+    if bad.found:
+        row, reason = list_bad(bad)[0]
+        say(f"{len(bad.found):,} records cannot be used and are skipped, such as {row}: {reason}")
+    return Read(", ".join(map(source_name, files)), records, mapped, samples, lost, turns, bad)
+
+
+def list_bad(bad: BadRows) -> list[tuple[str, str]]:
+    """Place and reason of every record that cannot be used."""
+    return [
+        (f"{source_name(name)}, {unit} {number}", reason) for (name, unit, number), reason in sorted(bad.found.items())
+    ]
+
+
+def write_bad(bad: BadRows, output: str) -> None:
+    """List the records that were skipped in OUTPUT.bad.jsonl: place, reason. To a pipe, nothing is written."""
+    if bad.found and output != "-":
+        places, reasons = zip(*list_bad(bad), strict=True)
+        write_columns({"place": list(places), "reason": list(reasons)}, f"{output}{SKIPPED}")
+        say(f"skipped records are listed in {output}{SKIPPED}")
 
 
 def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
     """All samples of each file, sorted by id, under the names that the files have here; as `read_all`."""
-    read = read_all(list(files.values()), columns)
-    held = [read.samples[FILE] == place for place in range(len(files))]
-    return {name: read.samples[rows].reset_index(drop=True) for name, rows in zip(files, held, strict=True)}
+    named = _parse_columns(columns)
+    records = {name: open_source(file, BadRows()) for name, file in files.items()}
+    _check_columns(named, [found for held in records.values() for found in held])
+    read = {}
+    for name, held in records.items():
+        tables = [_read_one(found, named, "first") for found in held]
+        read[name] = pd.concat(tables, ignore_index=True).sort_values("id", kind="stable", ignore_index=True)
+    return read
 
 
 def sift(read: Read, *, keep_repeats: bool) -> tuple[Sieve, dict[str, Any]]:
@@ -134,6 +151,7 @@ def sift(read: Read, *, keep_repeats: bool) -> tuple[Sieve, dict[str, Any]]:
     about = {
         "file": read.name,
         "samples in the file": len(read.samples),
+        **({"records that cannot be used, skipped": len(read.bad.found)} if read.bad.found else {}),
         **{
             words.format(turns=read.turns): n
             for name, words in CONVERSATIONS.items()
@@ -149,16 +167,43 @@ def sift(read: Read, *, keep_repeats: bool) -> tuple[Sieve, dict[str, Any]]:
 
 def read_prompts(file: str) -> pd.DataFrame:
     """Columns id and instruction of an evaluation set, with or without responses. Raises as `read_all`."""
-    records = read_records(file)
+    [records, *others] = open_source(file, BadRows())
+    if others:
+        raise ValueError(f"{file}: an evaluation set is one file, but this folder holds {1 + len(others)}")
     alone = next((name for name in PROMPTS if name in records.columns), None)
     try:
-        return place_samples(records, source=file_name(file), columns={})[["id", "instruction"]]
+        return place_samples(records, source=source_name(file), columns={})[["id", "instruction"]]
     except ValueError:
         if alone is None:
             raise
     texts = records.texts(alone).to_pandas().astype("str").str.strip()
-    names = [f"{Path(file).name}, {records.unit} {number}" for number in records.numbers]
+    names = [f"{source_name(records.name)}, {records.unit} {number}" for number in records.numbers]
     return pd.DataFrame({"id": names, "instruction": texts})
+
+
+def _check_columns(named: Mapping[str, str], records: Sequence[Records]) -> None:
+    """Raise ValueError if no file has a column that is named."""
+    for theirs in named.values():
+        if not any(theirs in found.columns for found in records):
+            held = "; ".join(f"{source_name(found.name)} has {', '.join(found.columns)}" for found in records)
+            raise ValueError(f"no column {theirs!r}: {held}")
+
+
+def _columns_of(records: Records, named: Mapping[str, str]) -> dict[str, str]:
+    """Those of the named columns that a file has."""
+    return {ours: theirs for ours, theirs in named.items() if theirs in records.columns}
+
+
+def _read_one(records: Records, named: Mapping[str, str], turns: Turns) -> pd.DataFrame:
+    """The samples of one file, and a word about them to the person at the terminal."""
+    name = source_name(records.name)
+    table = place_samples(records, source=name, columns=_columns_of(records, named), turns=turns)
+    say(f"{name}: {len(table):,} samples")
+    counts = count_conversations(table)
+    for fact, words in CONVERSATIONS.items():
+        if n := counts.get(fact):
+            say(f"{name}: {n:,} {words.format(turns=turns)}{_first_odd(table, fact)}")
+    return table
 
 
 def _first_odd(table: pd.DataFrame, name: str) -> str:

@@ -8,8 +8,10 @@ import typer
 from macromicro.cli.options import (
     GRANULARITY,
     PART,
+    BadRowsOption,
     CacheOption,
     ColumnOption,
+    Files,
     Granularity,
     MethodOption,
     Part,
@@ -24,7 +26,7 @@ from macromicro.cli.options import (
 
 
 def select(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Samples, or - for JSON lines from a pipe.")],
+    files: Files,
     size: Annotated[str, typer.Option("--size", "-n", callback=check_size, help="How many samples, or 10%.")],
     output: Annotated[str, typer.Option("--output", "-o", help="Where to: .jsonl, .json, .csv, .parquet, or -.")],
     part: Annotated[Part | None, PART] = None,
@@ -56,6 +58,7 @@ def select(
     ] = None,
     turns: TurnsOption = "first",
     repeats: RepeatsOption = "drop",
+    bad_rows: BadRowsOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -82,6 +85,6 @@ def select(
     select_files(
         Options(
             files, size, output, part, granularity, level, method, tokenizer, types, card, rejected, format_, stratify,
-            length, budget, near_duplicates, exclude, turns, repeats, seed, cache, column or [], set_ or [],
+            length, budget, near_duplicates, exclude, turns, repeats, bad_rows, seed, cache, column or [], set_ or [],
         )
     )  # fmt: skip

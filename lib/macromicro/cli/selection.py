@@ -11,18 +11,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from macromicro.annotate.types import TypeMatrix
-from macromicro.cli.input import describe_types, embedder, find_types, say, say_all, token_maker
+from macromicro.cli.input import check_tokenizer, describe_types, embedder, find_types, say, say_all, token_maker
 from macromicro.cli.output import (
     check_output,
     describe_origin,
+    name_inputs,
     place_card,
     shown_command,
     write_chosen,
     write_columns,
 )
-from macromicro.cli.reading import Read, Sieve, read_all, read_prompts, sift
+from macromicro.cli.reading import Read, Sieve, read_all, read_prompts, sift, write_bad
 from macromicro.cli.settings import describe_choice, read_settings
 from macromicro.corpus.conversations import Turns
+from macromicro.corpus.records import BadRows
 from macromicro.corpus.shapes import Shape, shape_rows
 from macromicro.corpus.writers import SUFFIXES
 from macromicro.select.choose import Choice, choose, choose_by_group
@@ -55,6 +57,7 @@ class Options:
     exclude: str | None
     turns: Turns
     repeats: str
+    bad_rows: str
     seed: int
     cache: Path | None
     column: Sequence[str]
@@ -63,9 +66,7 @@ class Options:
 
 def select_files(options: Options) -> None:
     """Choose samples of files, and write them with their card and, if asked to, what was not chosen."""
-    names = ("input", *(f"input {place}" for place in range(2, len(options.files) + 1)))
-    places: dict[str, str | Path | None] = dict(zip(names, options.files, strict=True))
-    places |= {"types": options.types, "evaluation set": options.exclude}
+    places = {**name_inputs(options.files), "types": options.types, "evaluation set": options.exclude}
     check_output(options.output, SUFFIXES, **places)
     if options.rejected:
         check_output(options.rejected, SUFFIXES, **places, subset=options.output)
@@ -74,7 +75,9 @@ def select_files(options: Options) -> None:
     if options.budget == "tokens" and options.method != "even":
         raise ValueError(f"--budget tokens is for --method even, not {options.method}")
     settings = read_settings(options.set, tokenizer=options.tokenizer)
-    read = read_all(options.files, options.column, turns=options.turns)
+    check_tokenizer(options.tokenizer, settings)
+    bad = BadRows(skip=options.bad_rows == "skip")
+    read = read_all(options.files, options.column, turns=options.turns, bad=bad)
     sieve, about = sift(read, keep_repeats=options.repeats == "keep")
     usable = sieve.kept
     about |= _filter(sieve, options)
@@ -103,6 +106,7 @@ def select_files(options: Options) -> None:
     )  # fmt: skip
     if options.rejected:
         write_columns(list_rejected(read, sieve), options.rejected)
+    write_bad(read.bad, options.output)
     say_all({**choice.facts, **_moved(shift), **({"card": card} if card else {})})
 
 

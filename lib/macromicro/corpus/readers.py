@@ -18,15 +18,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from macromicro.corpus.conversations import FACTS, Turns, find_exchanges
+from macromicro.corpus.formats import read_records
 from macromicro.corpus.records import (
     HALF_A_PAIR,
     MISSING,
+    BadRows,
     Column,
     Records,
     arrow_records,
     is_text,
     is_unicode,
-    read_records,
     take_rows,
 )
 
@@ -64,7 +65,12 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
 
 
 def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str], revision: str | None = None) -> pd.DataFrame:
-    """Samples of a dataset of the Hugging Face hub (or of a local folder in its layout), as `read_samples` gives them.
+    """Samples of a dataset of the Hugging Face hub, as `read_samples` gives them; see `load_hub_records`."""
+    return make_samples(load_hub_records(path, split=split, revision=revision), source=path, columns=columns)
+
+
+def load_hub_records(path: str, *, split: str, revision: str | None = None, bad: BadRows | None = None) -> Records:
+    """Records of a dataset of the Hugging Face hub (or of a local folder in its layout).
 
     Parameters: revision, commit, branch or tag of a dataset of the hub; None takes the newest.
     Raises ValueError if the dataset or its split cannot be loaded.
@@ -75,7 +81,7 @@ def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str], revis
         table = load_dataset(path, split=split, revision=revision).with_format("arrow")[:]
     except Exception as error:
         raise ValueError(f"cannot load split {split!r} of dataset {path!r} from the hub: {error}") from error
-    return make_samples(arrow_records(table, f"{path} ({split})"), source=path, columns=columns)
+    return arrow_records(table, f"{path} ({split})", bad)
 
 
 def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -118,7 +124,8 @@ def place_samples(records: Records, *, source: str, columns: Mapping[str, str], 
         table[N_READ] = texts[N_READ]
     extras = [name for name in records.columns if name not in used]
     others = {_other_name(name, [*table, "input"], extras): arrow_column(records.columns[name]) for name in extras}
-    return pd.concat([table, _to_pandas(others)], axis=1).sort_values(
+    usable = ~records.refused
+    return pd.concat([table, _to_pandas(others)], axis=1)[usable].sort_values(
         ["id", "source"], kind="stable", ignore_index=True
     )
 
@@ -202,14 +209,15 @@ def _ids(records: Records, column: str, samples: pd.DataFrame, rows: NDArray[np.
     for row, value in enumerate(listed):
         if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
             shown = "missing" if value is MISSING else repr(value)
-            raise ValueError(f"{records.place(row)}: {column!r} must be text or a whole number, but is {shown}")
-        if not is_unicode(str(value)):
-            raise ValueError(f"{records.place(row)}: {column!r} {HALF_A_PAIR}")
-        if str(value) in first:
-            raise ValueError(
-                f"{records.place(row)}: id {str(value)!r} is already that of {records.place(first[str(value)])}"
-            )
-        first[str(value)] = row
+            records.refuse(row, f"{column!r} must be text or a whole number, but is {shown}")
+        elif not is_unicode(str(value)):
+            records.refuse(row, f"{column!r} {HALF_A_PAIR}")
+        elif str(value) in first:
+            records.refuse(row, f"id {str(value)!r} is already that of {records.place(first[str(value)])}")
+        else:
+            first[str(value)] = row
+            continue
+        first[f"\0{row}"] = row  # refused: no id of a file holds a NUL, and the sample goes
     return list(first)
 
 

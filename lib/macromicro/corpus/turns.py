@@ -16,6 +16,7 @@ ROLES = {
     **dict.fromkeys(["system", "developer"], "system"),
     **dict.fromkeys(["tool", "function", "function_call", "function_response", "observation", "ipython"], "tool"),
 }
+EXPECTED = " or ".join(f'{{"{role}": "...", "{text}": "..."}}' for role, text in TURN_KEYS)
 CALLS = ("tool_calls", "function_call")
 
 
@@ -29,9 +30,9 @@ def read_turns(records: Records, column: str) -> pd.DataFrame:
     turns = _turns(records, column)
     known = turns["role"].str.strip().str.lower().map(ROLES)
     if known.isna().any():
-        row, role = turns.loc[known.isna(), ["row", "role"]].iloc[0]
-        raise ValueError(f"{records.place(row)}: {column!r} has a turn by {role!r}; expected one of {', '.join(ROLES)}")
-    return turns.assign(role=known, place=turns.groupby("row").cumcount())
+        for row, role in turns.loc[known.isna(), ["row", "role"]].itertuples(index=False):
+            records.refuse(row, f"{column!r} has a turn by {role!r}; expected one of {', '.join(ROLES)}")
+    return turns.assign(role=known.fillna("system"), place=turns.groupby("row").cumcount())
 
 
 def _turns(records: Records, column: str) -> pd.DataFrame:
@@ -46,18 +47,26 @@ def _turns(records: Records, column: str) -> pd.DataFrame:
     turns = []
     for row, conversation in enumerate(values):
         if conversation is MISSING or not isinstance(conversation, list):
-            raise ValueError(f"{records.place(row)}: {column!r} must be a list of turns")
-        turns += [(row, *_turn(turn, records.place(row), column)) for turn in conversation]
-    table = pd.DataFrame(turns, columns=["row", "role", "text", "calls", "not_text"])
-    texts = Records(records.name, records.unit, records.numbers[table["row"].to_numpy(int)], {column: [*table["text"]]})
-    text = texts.texts(column).to_pandas().astype("str")
+            records.refuse(row, f"{column!r} must be a list of turns")
+            continue
+        found = [_turn(turn) for turn in conversation]
+        if None in found:
+            records.refuse(row, f"every turn of {column!r} must be {EXPECTED}")
+        turns += [(row, *turn) for turn in found if turn]
+    table = pd.DataFrame(turns, columns=["row", "role", "text", "calls", "not_text"], dtype=object)
+    numbers = records.numbers[table["row"].to_numpy(int)]
+    said = Records(records.name, records.unit, numbers, {column: table["text"].tolist()}, records.bad)
+    text = said.texts(column).to_pandas().astype("str")
     return table.assign(
         role=table["role"].astype("str"), text=text, calls=table["calls"].astype(bool), row=table["row"].astype("int64")
     )
 
 
-def _turn(turn: Any, place: str, column: str) -> tuple[str, Any, bool, str]:
-    """Role and text of one turn of a JSON record, whether it calls tools, and what it holds that is not text."""
+def _turn(turn: Any) -> tuple[str, Any, bool, str] | None:
+    """Role and text of one turn of a JSON record, whether it calls tools, and what it holds that is not text.
+
+    None for what is no turn.
+    """
     for role, key in TURN_KEYS:
         if not (isinstance(turn, dict) and isinstance(turn.get(role), str)):
             continue
@@ -70,8 +79,7 @@ def _turn(turn: Any, place: str, column: str) -> tuple[str, Any, bool, str]:
         parts = [part for part in (text, *asked) if part] if isinstance(text, str) else [text]
         joined = "\n".join(parts) if all(isinstance(part, str) for part in parts) else text
         return turn[role], joined, bool(calls), "" if calls and turn.get(key) is None else not_text
-    expected = " or ".join(f'{{"{role}": "...", "{text}": "..."}}' for role, text in TURN_KEYS)
-    raise ValueError(f"{place}: every turn of {column!r} must be {expected}")
+    return None
 
 
 def _content(content: Any) -> tuple[Any, str]:
@@ -114,7 +122,7 @@ def _arrow_turns(values: pa.ChunkedArray, records: Records, keys: tuple[str, str
         rows = start + pc.list_parent_indices(chunk).to_numpy().astype(np.int64)
         flat = pc.list_flatten(chunk)
         turns = {key: pa.chunked_array([pc.struct_field(flat, key)]) for key in keys}
-        texts = Records(records.name, records.unit, records.numbers[rows], turns)
+        texts = Records(records.name, records.unit, records.numbers[rows], turns, records.bad)
         role, text = (texts.texts(key).to_pandas().astype("str") for key in keys)
         missing = turns[keys[1]].is_null().to_numpy()
         not_text = np.where(missing, "null", "")
