@@ -5,7 +5,7 @@ import json
 import pandas as pd
 import pytest
 
-from tests.cli.test_bad_input import WORDS, run, write
+from tests.cli.test_bad_input import TAGS, WORDS, run, write
 
 LONG = "tell me how the old mill by the river turns the heavy wheel of stone all day long"
 
@@ -130,3 +130,21 @@ def test_files_of_one_shape_are_one_corpus(tmp_path):
 def test_a_misspelled_tokenizer_is_named_at_once(tmp_path):
     done = run(tmp_path, "select", "none.jsonl", "-n", 1, "-o", "x.jsonl", "--tokenizer", "wrods")
     assert done.error == "macromicro: --tokenizer wrods: no such tokenizer; did you mean words?"
+
+
+CHINESE = ["机器学习是人工智能的一个分支", "春天来了花儿开了", "先把鸡蛋打散再炒熟", "北京的故宫和长城都很著名"]
+
+
+def test_chinese_on_the_command_line(tmp_path):
+    talks = ["，".join(CHINESE[n % 4 :] + CHINESE[: n % 3]) for n in range(60)]
+    write(tmp_path, [{"instruction": f"请解释第{n}个问题", "response": text} for n, text in enumerate(talks)])
+    asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl")
+    assert "take tokens of a tokenizer, such as bpe" in run(tmp_path, *asked, *WORDS).error
+    assert "take tags.tagger=llm, or tokens (micro)" in run(tmp_path, *asked, *TAGS).error
+    assert "metrics in words mean nothing" in run(tmp_path, "measure", "my.jsonl").error
+    assert run(tmp_path, "annotate", "my.jsonl", "-o", "t.jsonl", "--set", "tokens.low=2").error == ""
+    found = {name for row in lines(tmp_path, "t.jsonl") for name in row["types"]}
+    assert found & {"机器学习是人工智能的一个分支", "春天来了花儿开了"}  # not as the bytes of a tokenizer
+    assert run(tmp_path, *asked, "--set", "tokens.low=2").error == ""
+    card = (tmp_path / "x.jsonl.card.md").read_text()
+    assert "response, mean characters" in card and "mean words" not in card

