@@ -47,7 +47,7 @@ verify: $(INSTALLED) ## Hold every file of a study against the hashes of its man
 	python -m macromicro.graph.report --verify
 
 test: $(INSTALLED) ## Run the tests
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) --durations=10
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) --dist loadgroup --durations=20
 
 check: $(INSTALLED) ## Lint, formatting, types, order of the rooms, and that notebooks hold no outputs
 	ruff check .

@@ -9,7 +9,8 @@ checkout reruns nothing.
 import os
 import shutil
 
-from macromicro.graph import cells, freshness
+from macromicro.graph import cells, freshness, warm
+from macromicro.graph.execute import ENVIRONMENT
 from macromicro.study import params
 
 study = params.load(config.get("preset") or os.environ.get("PRESET") or "smoke")
@@ -44,7 +45,13 @@ def before(stage):
 
 def execute(stage, cell="{wildcards.cell}"):
     """Shell command that computes a cell."""
-    return f"python -m macromicro.graph.execute {PRESET} {stage}/{cell} > {{log}} 2>&1"
+    return f"python -m macromicro.graph.warm macromicro.graph.execute {PRESET} {stage}/{cell} > {{log}} 2>&1"
+
+
+onstart:
+    # A process that has used a GPU cannot be forked, and beside what runs there a kernel's start is short.
+    if not GPU:
+        warm.start(ENVIRONMENT)
 
 
 rule all:

@@ -59,3 +59,11 @@ def tiny_study(tmp_path: Path) -> Path:
     samples = [sample for module in MODULES for sample in documented(module)]
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     return tmp_path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share what takes long to make go to one process: pytest's own fixtures are made once per process."""
+    for item in items:
+        for name in ("site", "home", "checkpoint"):
+            if name in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(name))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from analyse.judged_pairs import verdicts
-from macromicro.analyse.paired import compare_models
+from macromicro.analyse.paired import compare_models, find_alone
 from scipy.stats import ttest_rel
 
 
@@ -51,14 +51,32 @@ def test_holm_runs_over_all_pairs():
 
 
 def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(ValueError, match="a and b differ in 1, such as 'p0002'"):
+    with pytest.raises(ValueError, match="b lacks 1 of those of a, such as 'p0002'"):
         compare_models(pd.concat([verdicts([1, 0, 1], model="a"), verdicts([1, 0], model="b")]))
-    with pytest.raises(ValueError, match="two of them must have been held against the same opponent"):
-        compare_models(verdicts([1, 0]))
+    with pytest.raises(ValueError, match="a lacks 2 of those of b, such as 'p0001'"):
+        compare_models(pd.concat([verdicts([1], model="a"), verdicts([1, 0, 1], model="b")]))
+    with pytest.raises(ValueError, match="a and b: no prompt has a verdict on both"):
+        compare_models(two([1, np.nan], [np.nan, 1]))
+    with pytest.raises(ValueError, match="against the same opponent, not a against old; b against other"):
+        compare_models(pd.concat([verdicts([1, 0], model="a"), verdicts([1, 0], model="b", against="other")]))
     with pytest.raises(ValueError, match="difference=0 must be above zero"):
         compare_models(two([1, 0], [0, 1]), difference=0)
+
+
+def test_who_is_alone_against_an_opponent_is_named():
+    three = pd.concat([two([1, 0, 1], [0, 0, 1]), verdicts([1, 0], model="c", against="other")])
+    assert find_alone(three) == ["c against other (j)"]
+    assert compare_models(three)[["one", "other"]].to_numpy().tolist() == [["a", "b"]]
+    assert find_alone(two([1, 0], [0, 1])) == []
 
 
 def test_equal_models_have_no_p_below_one():
     row = compare_models(two([1, 0, 1.0], [1, 0, 1.0])).iloc[0]
     assert (row["difference"], row["p"]) == (0, 1) and np.isnan(row["n_needed"])
+    assert row["note"].startswith("the same on every prompt")
+
+
+def test_one_cluster_has_a_difference_and_a_note_in_place_of_its_interval():
+    table = compare_models(two([1, 0, 1.0], [0, 0, 1.0], cluster="maths"))
+    assert table["difference"].tolist() == [pytest.approx(100 / 3)] and table["p_holm"].isna().all()
+    assert table["note"].tolist() == ["one cluster of prompts (maths), so that there is no interval"]

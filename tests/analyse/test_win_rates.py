@@ -33,7 +33,9 @@ def test_clusters_of_equal_prompts_count_as_one():
     assert np.isnan(clustered_mean(values, np.array(list("aaaaaa")))[1])
     row = win_rates(verdicts(values, cluster=clusters)).iloc[0]
     assert row["high"] - row["low"] == pytest.approx(2 * 100 * se * t.ppf(0.975, 1))
-    assert np.isnan(win_rates(verdicts(values, cluster="a"))["low"].iloc[0])
+    alone = win_rates(verdicts(values, cluster="a", length=[5, 6, 7, 8, 9, 9], length_against=6)).iloc[0]
+    assert np.isnan(alone["low"]) and np.isnan(alone["lc_low"])
+    assert alone["note"] == "one cluster of prompts (a), so that there is no interval; no length control in one cluster"
 
 
 def test_clustered_standard_error_is_that_of_simulated_clusters():
@@ -51,7 +53,7 @@ def test_clustered_standard_error_is_that_of_simulated_clusters():
 def test_position_bias_and_orders():
     both = pd.concat([verdicts([1, 1, 0, 1], order=1.0), verdicts([0, 1, 0, 0.5], order=2.0)])
     row = win_rates(both).iloc[0]
-    assert row["win_rate"] == pytest.approx(100 * np.mean([0.5, 1, 0, 0.75]))
+    assert row["win_rate"] == pytest.approx(100 * np.mean([0.5, 1, 0, 0.5])), "orders that differ are a tie"
     # shown first: 1, 1, 0, 1 in order 1; 1 - points in order 2: 1, 0, 1, 0.5
     assert row["first_share"] == pytest.approx(100 * 5.5 / 8)
     assert row["orders_agree"] == pytest.approx(50)
@@ -94,7 +96,7 @@ def test_length_control_covers_what_it_promises():
 ])  # fmt: skip
 def test_length_control_says_why_it_is_missing(points, lengths, note):
     row = win_rates(verdicts(points, length=lengths, length_against=4)).iloc[0]
-    assert row["note"] == note and np.isnan(row["lc_win_rate"])
+    assert row["note"].endswith(note) and np.isnan(row["lc_win_rate"])
 
 
 def grid(strengths, n, rng):
@@ -131,7 +133,16 @@ def test_two_models_are_rated_by_the_odds():
 
 def test_ratings_that_do_not_exist_are_refused():
     apart = pd.concat([verdicts([1, 0]), verdicts([1, 0], model="x", against="y")])
-    with pytest.raises(ValueError, match="is apart"):
+    with pytest.raises(ValueError, match="but x is apart"):
         rate_models(apart)
     with pytest.raises(ValueError, match="all go one way"):
         rate_models(verdicts([1, 1]))
+    for points, cluster, n in (([1, 0], "a", 1), ([np.nan, np.nan], "a", 0)):
+        with pytest.raises(ValueError, match=f"verdicts on two clusters of prompts, but j has {n}"):
+            rate_models(verdicts(points, cluster=cluster))
+
+
+def test_equal_verdicts_have_an_interval_of_which_the_note_says_that_it_is_none():
+    row = win_rates(verdicts([1, 1, 1])).iloc[0]
+    assert (row["low"], row["high"]) == (100, 100)
+    assert row["note"].startswith("the same on every prompt, so that the interval says nothing; ")

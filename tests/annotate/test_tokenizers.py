@@ -35,7 +35,10 @@ def test_a_tokenizer_is_trained_on_a_word_without_an_end():
     assert "".join(trained.encode(text).tokens) == text
 
 
-def test_a_base_model_and_a_folder_that_refers_to_it_have_the_same_tokenizer(tmp_path):
+def test_a_base_model_and_a_folder_that_refers_to_it_have_the_same_tokenizer(tmp_path, monkeypatch):
+    for name in ("params", "notebooks"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
     refer_to_base_model(tmp_path / "reference", source=str(tiny_base()))
     loaded, about = open_tokenizer(tiny_base(), make_samples())
     referred, _ = open_tokenizer(tmp_path / "reference", make_samples())

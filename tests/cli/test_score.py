@@ -53,6 +53,17 @@ def test_one_opponent_and_one_model_have_nothing_to_compare(annotations):
     assert "must lie between 0 and 1" in str(run("score", annotations, "--confidence", 95).exception)
 
 
+def test_what_is_left_out_of_a_comparison_is_said(annotations):
+    rows = json.loads(annotations.read_text())
+    for name, against in (("c", "a"), ("d", "other")):
+        changed = [{**row, "generator_2": name, "generator_1": against, "preference": 1.5} for row in rows]
+        annotations.with_name(f"{name}.json").write_text(json.dumps(changed))
+    done = run("score", annotations, *(annotations.with_name(f"{name}.json") for name in "cd"), "--compare", "--json")
+    found = json.loads(done.stdout)
+    assert [(row["one"], row["other"]) for row in found["rows"]] == [("b", "c")]
+    assert found["not compared, alone against its opponent"] == "d against other (annotator)"
+
+
 def test_model_outputs_of_a_study(tmp_path):
     pd.DataFrame({"dataset": "d", "prompt_id": ["p"], "answer": ["Grüße"]}).to_parquet(tmp_path / "answers.parquet")
     pd.DataFrame({"id": ["p"], "instruction": ["Greet."]}).to_parquet(tmp_path / "prompts.parquet")

@@ -71,6 +71,9 @@ def test_two_files_of_different_judges_and_a_cluster(tmp_path):
     assert read[["judge", "points", "cluster"]].to_numpy().tolist() == [["a", 1.0, "facts"], ["b", 0.0, "facts"]]
     with pytest.raises(ValueError, match=r"a\.json: has no column 'topic' to cluster by"):
         read_verdicts([one], cluster="topic")
+    rows = [annotation(), annotation(instruction="b", category=None)]
+    with pytest.raises(ValueError, match=r"c\.json: every row needs a category to cluster by, but row 2 has none"):
+        read_verdicts([written(tmp_path, rows, "c.json")], cluster="category")
 
 
 def test_verdicts_of_a_study(tmp_path):

@@ -35,7 +35,9 @@ def test_accuracy_and_kappa_are_those_of_scikit_learn():
     pairs, truth = make_pairs()
     majority = find_majority(check_votes(pairs))
     kept = majority >= 0
-    found = values(measure_agreement(pairs, {"judge": truth}, **QUICK), "judge")
+    table = measure_agreement(pairs, {"judge": truth}, **QUICK)
+    assert table.index.tolist() == list(range(len(table)))
+    found = values(table, "judge")
     assert found["accuracy"] == pytest.approx(accuracy_score(majority[kept], truth[kept]))
     assert found["kappa"] == pytest.approx(cohen_kappa_score(majority[kept], truth[kept]))
     decided = majority > 0
@@ -199,6 +201,8 @@ def test_a_judge_that_agrees_no_more_than_length_is_named_in_bold():
     assert describe_headline(params.load("smoke")).startswith("**How far the judge *likelihood* agrees")
     llm = params.load("paper", changes={"judge.kinds": ["llm"], "judge_llm.model": "some-model"})
     assert describe_headline(llm).startswith("**How far the judge *llm, some-model* agrees")
+    by_token = {"judge.kinds": ["llm"], "judge_llm.model": "some-model", "judge_llm.reply": "token"}
+    assert name_judge(params.load("paper", changes=by_token)) == "llm, some-model, one token"
 
 
 @pytest.mark.parametrize("given", [False, True])

@@ -67,13 +67,27 @@ def test_the_tokenizer_loses_nothing(text: str) -> None:
     assert tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"]) == text
 
 
-def test_a_reference_stands_for_the_checkpoint(tmp_path: Path) -> None:
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is taken for a checkout, and is the working directory."""
+    for name in ("params", "notebooks"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_reference_stands_for_the_checkpoint_and_holds_no_path(checkout: Path, tmp_path: Path) -> None:
     refer_to_base_model(tmp_path / "base", source=str(tiny_base()))
     assert [file.name for file in (tmp_path / "base").iterdir()] == [REFERENCE]
+    written = (tmp_path / "base" / REFERENCE).read_text()
+    assert tiny_base().name in written and str(tiny_base().parent) not in written
     model, tokenizer = load_base_model(tmp_path / "base")
     original, _ = load_base_model(tiny_base())
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), original.parameters(), strict=True))
     assert tokenizer.get_vocab() == load_tokenizer(tiny_base()).get_vocab()
+    shutil.rmtree(checkout / "outputs")
+    with pytest.raises(FileNotFoundError, match=r"\) must be on this machine, but it is not known here"):
+        load_base_model(tmp_path / "base")
 
 
 def test_a_model_of_the_hub_stays_at_the_commit_of_the_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from macromicro.annotate.tokens import tokenize
 from macromicro.annotate.types import build_types
@@ -13,9 +14,12 @@ from macromicro.select.describe import (
     count_left_out,
     measure_datasets,
     measure_spread,
+    save_datasets,
     show_samples,
 )
 from macromicro.select.pools import peel
+from macromicro.study.layout import Layout
+from pandas.testing import assert_frame_equal
 
 SAMPLES = pd.DataFrame(
     {
@@ -133,3 +137,11 @@ def test_shown_samples_are_short_and_on_one_line():
     assert shown["instruction"].tolist() == ["say one", "add one …"]
     assert shown["response"].tolist() == ["one", "one and …"]
     assert show_samples(SAMPLES, [2], n=5, width=20)["response"].tolist() == ["one two three"]
+
+
+def test_a_dataset_is_written_with_the_columns_of_the_samples(tmp_path):
+    out, empty = Layout(tmp_path), pd.DataFrame({"level": [0], "k": [1]})
+    save_datasets(out, "s", 0, samples=SAMPLES, rows={"n2": [1, 3]}, levels=empty, metrics=empty)
+    assert_frame_equal(pd.read_parquet(out.dataset("s", "n2")), SAMPLES.iloc[[1, 3]].reset_index(drop=True))
+    assert pq.read_schema(out.dataset("s", "n2")).names == ["id", "instruction", "response"]
+    assert_frame_equal(pd.read_parquet(out.levels("s", 0)), empty.astype("Int64"))

@@ -293,3 +293,5 @@ def test_baseline_is_a_plain_draw():
         draw_baseline(50, 51, default_rng(0))
     with pytest.raises(ValueError, match="size=5 must be between 1 and the 4 samples to draw from"):
         draw_baseline(some, 5, default_rng(0))
+    with pytest.raises(ValueError, match="size=0 must be between 1 and"):
+        draw_baseline(some, 0, default_rng(0))

@@ -1,8 +1,8 @@
 """Win rates of any pairs of models: with standard errors, with length held equal, by order, and as one ranking.
 
-`verdicts` is the table of `judge.annotations`. A prompt that was judged in both orders counts once, with the mean of
-its points, so that a judge that likes the first place whatever stands there gives ties. A prompt without a verdict in
-one of its orders has none.
+`verdicts` is the table of `judge.annotations`. A prompt that was judged in both orders counts once: where they differ
+it is a tie, as in a study, so that a judge that likes the first place whatever stands there gives ties. A prompt
+without a verdict in one of its orders has none.
 """
 
 from collections.abc import Iterator
@@ -15,6 +15,8 @@ from scipy import stats as distributions
 from statsmodels.api import GLM
 from statsmodels.genmod.families import Binomial
 
+from macromicro.judge.verdicts import join_points
+
 FloatArray = NDArray[np.float64]
 PAIR = ["model", "against", "judge"]
 WIN_RATES = (
@@ -25,10 +27,10 @@ RATINGS = ("judge", "model", "n_prompts", "rating", "low", "high", "expected")
 
 
 def by_prompt(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """One row per pair of models, judge and prompt: mean points over orders, lengths and cluster."""
+    """One row per pair of models, judge and prompt: points of both orders together, lengths and cluster."""
     grouped = verdicts.groupby([*PAIR, "prompt_id"], sort=True)
     table = grouped[["length", "length_against"]].mean()
-    table["points"] = grouped["points"].agg(lambda points: points.mean(skipna=False))
+    table["points"] = join_points(grouped["points"])
     table["cluster"] = grouped["cluster"].first()
     return table.reset_index()
 
@@ -40,7 +42,7 @@ def win_rates(verdicts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
     low, high (over prompts, or clusters of prompts; Student's t); lc_win_rate, lc_se, lc_low, lc_high (the win rate at
     equal length, see `at_equal_length`); first_share (percent of the verdicts, ties half, that went to the answer shown
     first, where the order is known: 50 without position bias); orders_agree (percent of the prompts judged in both
-    orders whose verdicts are the same); note (why something is missing).
+    orders whose verdicts are the same); note (why something is missing, or says nothing).
     Raises ValueError if no verdict is left.
     """
     rows = []
@@ -50,10 +52,11 @@ def win_rates(verdicts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataFra
             raise ValueError(f"{names['model']} against {names['against']}: {names['judge']} gave no verdict")
         mean, se, df = clustered_mean(known["points"].to_numpy(float), known["cluster"].to_numpy())
         row = {**names, "n_prompts": len(known), "n_missing": len(group) - len(known)}
-        row |= {"win_rate": 100 * mean, "se": 100 * se, "note": ""}
+        row |= {"win_rate": 100 * mean, "se": 100 * se}
         row |= dict(zip(("low", "high"), _bounds(100 * mean, 100 * se, df, confidence), strict=True))
-        lc, lc_se, ends, row["note"] = at_equal_length(known, confidence=confidence)
+        lc, lc_se, ends, note = at_equal_length(known, confidence=confidence)
         row |= {"lc_win_rate": lc, "lc_se": lc_se, "lc_low": ends[0], "lc_high": ends[1]}
+        row["note"] = "; ".join(filter(None, [describe_spread(se, known["cluster"]), note]))
         asked = verdicts[(verdicts[PAIR] == pd.Series(names)).all(axis=1)]
         rows.append(row | _by_order(asked))
     return pd.DataFrame(rows)[list(WIN_RATES)]
@@ -73,6 +76,13 @@ def clustered_mean(values: FloatArray, clusters: NDArray[Any]) -> tuple[float, f
     return float(values.mean()), float(np.sqrt(n / (n - 1) * (sums**2).sum()) / len(values)), n - 1
 
 
+def describe_spread(se: float, clusters: "pd.Series[str]") -> str:
+    """Why a standard error is no measure of what other prompts would give; empty where it is one."""
+    if not np.isnan(se):
+        return "" if se > 0 else "the same on every prompt, so that the interval says nothing"
+    return f"one cluster of prompts ({clusters.iloc[0]}), so that there is no interval"
+
+
 def at_equal_length(pairs: pd.DataFrame, *, confidence: float = 0.95) -> tuple[float, float, tuple[float, float], str]:
     """The win rate (percent) that answers of equal length would have, its standard error and interval, and a note.
 
@@ -88,6 +98,8 @@ def at_equal_length(pairs: pd.DataFrame, *, confidence: float = 0.95) -> tuple[f
         return *nothing, "lengths are not known"
     if np.ptp(difference) == 0:
         return *nothing, "all differences in length are the same"
+    if pairs["cluster"].nunique() < 2:
+        return *nothing, "no length control in one cluster"
     by_length = np.tanh(difference / difference.std())
     if _separated(points, by_length):
         return *nothing, "length alone decides every verdict"
@@ -105,7 +117,8 @@ def rate_models(verdicts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataF
     Columns: judge, model, n_prompts, rating (400 / ln 10 times the log-odds, as Elo's: 400 more win ten to one; their
     mean is 0), low, high (over clusters of prompts), expected (percent of wins against the mean of the others).
     Source: Bradley and Terry 1952; ties are half a win.
-    Raises ValueError if models are not connected by comparisons, or some win (or lose) all against the rest.
+    Raises ValueError if there are no verdicts of two clusters, models are not connected by comparisons, or some win (or
+    lose) all against the rest.
     """
     tables = [_rate(group, str(judge), confidence) for judge, group in by_prompt(verdicts).groupby("judge")]
     return pd.concat(tables, ignore_index=True)[list(RATINGS)]
@@ -114,6 +127,10 @@ def rate_models(verdicts: pd.DataFrame, *, confidence: float = 0.95) -> pd.DataF
 def _rate(pairs: pd.DataFrame, judge: str, confidence: float) -> pd.DataFrame:
     """The ratings that one judge gives."""
     known = pairs.dropna(subset=["points"])
+    if known["cluster"].nunique() < 2:
+        raise ValueError(
+            f"ratings need verdicts on two clusters of prompts, but {judge} has {known['cluster'].nunique()}"
+        )
     names = np.unique(known[["model", "against"]].to_numpy(str))
     won = pd.DataFrame(0.0, index=names, columns=names)
     for one, other, points in known[["model", "against", "points"]].itertuples(index=False):

@@ -115,7 +115,7 @@ def _read(study: Study) -> Glance:
 
 def _counts(study: Study, work: Workload, lengths: Lengths) -> dict[str, Any]:
     """What the study will compute, in numbers; tokens of answers are the most that they can be."""
-    n_said = len(read_prompt("pairwise")) / CHARACTERS
+    n_said = len(read_prompt("pairwise") + read_prompt(study.judge_llm.reply)) / CHARACTERS
     n_judge_tokens = work.n_judge_calls * (n_said + lengths.prompt + 2 * study.answer.max_new_tokens)
     return {
         "cells": work.cells,
@@ -132,7 +132,7 @@ def _counts(study: Study, work: Workload, lengths: Lengths) -> dict[str, Any]:
             "tokens to generate, at most": work.n_answers * study.answer.max_new_tokens,
             "judge calls": work.n_judge_calls,
             "tokens that the judge reads, at most": round(n_judge_tokens),
-            "tokens that the judge writes, at most": work.n_judge_calls * study.judge_llm.max_tokens,
+            "tokens that the judge writes, at most": work.n_judge_calls * study.judge_llm.n_written,
             "tag calls": work.n_tag_calls,
             "texts to embed, at most": work.n_texts,
         },

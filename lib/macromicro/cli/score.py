@@ -30,7 +30,7 @@ def score(
       win rate        percent of prompts won, ties half; low and high over prompts
       lc win rate     the same at equal length, as AlpacaEval 2 has it, without its difficulties of instructions
       first share     percent that went to the answer shown first: 50 without position bias
-      orders agree    percent of prompts with the same verdict in both orders
+      orders agree    percent of prompts with the same verdict in both orders; where they differ it is a tie
 
     With --compare two models are held against each other by what each scored on the same prompts; p-values are
     corrected over all pairs (Holm), and n needed says how many prompts would show --difference 80 times in 100.
@@ -41,7 +41,7 @@ def score(
     """  # noqa: D301
     import json
 
-    from macromicro.analyse.paired import compare_models
+    from macromicro.analyse.paired import compare_models, find_alone
     from macromicro.analyse.win_rates import rate_models, win_rates
     from macromicro.cli.output import write_table
     from macromicro.judge.annotations import read_verdicts
@@ -62,6 +62,8 @@ def score(
         "verdicts": len(verdicts),
         "clusters": f"{verdicts['cluster'].nunique():,} of {cluster}" if cluster else "every prompt by itself",
     }
+    if compare and (alone := find_alone(verdicts)):
+        about["not compared, alone against its opponent"] = ", ".join(alone)
     if json_:
         rows = json.loads(table.to_json(orient="records"))
         print(json.dumps({**about, "rows": rows}, indent=1, ensure_ascii=False))

@@ -20,8 +20,12 @@ CHUNK = 10_000
 
 
 def save_samples(samples: pd.DataFrame, path: str | Path) -> None:
-    """Write samples as `save_columns` does."""
+    """Write samples as `save_columns` does; Parquet says too how pandas had them."""
     table = pa.Table.from_pandas(samples, preserve_index=False)
+    if Path(path).suffix == ".parquet":
+        with write_aside(path) as aside:
+            pq.write_table(table, aside)
+        return
     save_columns(dict(zip(table.column_names, table.columns, strict=True)), path)
 
 

@@ -132,6 +132,7 @@ def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown
             target,
             dict(parameters),
             kernel_name="python3",
+            kernel_manager_class=_warm_kernels(),
             progress_bar=shown,
             log_output=not shown,
         )
@@ -142,6 +143,18 @@ def _papermill(stage: str, parameters: Mapping[str, Any], target: Path, *, shown
         if target.is_file():
             target.write_text(redact(target.read_text(encoding="utf-8")), encoding="utf-8")
     return None
+
+
+def _warm_kernels() -> type:
+    """A manager whose kernels start in forks, where there is a process that forks (`warm`)."""
+    from jupyter_client.manager import AsyncKernelManager
+
+    class WarmKernelManager(AsyncKernelManager):
+        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+            python, option, *rest = super().format_kernel_cmd(extra_arguments)
+            return [python, option, "macromicro.graph.warm", *rest]
+
+    return WarmKernelManager
 
 
 def execute_by_hand(stage: str, *, preset: str, changes: Mapping[str, Any], given: Mapping[str, Any]) -> Path:

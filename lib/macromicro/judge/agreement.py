@@ -35,7 +35,9 @@ def name_judge(study: Study) -> str:
     kind = study.judge.headline
     if kind == "similarity" and study.embed.model not in MINILM:
         return f"{kind}, {study.embed.model}"
-    return f"{kind}, {study.judge_llm.model}" if kind == "llm" else kind
+    if kind != "llm":
+        return kind
+    return f"llm, {study.judge_llm.model}" + (", one token" if study.judge_llm.reply == "token" else "")
 
 
 def is_checked(judge: str, agreement: pd.DataFrame) -> bool:
@@ -84,7 +86,9 @@ def show_agreement(agreement: pd.DataFrame) -> pd.DataFrame:
 
 
 def _text(row: dict) -> str:
-    """A value with its interval: in percent, or kappa as it is."""
+    """A value with its interval: in percent, or kappa as it is; a dash where it is not defined."""
+    if pd.isna(row["value"]):
+        return "–"
     if row["measure"].startswith("kappa"):
         return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
     return f"{100 * row['value']:.1f} ({100 * row['low']:.1f} to {100 * row['high']:.1f})"

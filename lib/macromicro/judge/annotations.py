@@ -29,7 +29,7 @@ def read_verdicts(files: Sequence[str | Path], *, cluster: str | None = None) ->
     Parameters: files, Parquet as a study writes it (columns dataset, prompt_id, and verdict or points; optionally
     judge, order, baseline, length, length_baseline), or JSON as AlpacaEval does (a list of objects with `ALPACA`, in
     which `preference` runs from 1, the first is better, to 2); cluster, a column of the files, such as category.
-    Raises ValueError, naming file and row, if a column is missing, an outcome is none of those, or a verdict repeats.
+    Raises ValueError, naming file and row, if a column or cluster is missing, an outcome unknown, or a verdict repeats.
     """
     table = pd.concat([_read_file(Path(file), cluster) for file in files], ignore_index=True)
     repeated = table.duplicated(KEY, keep=False)
@@ -81,6 +81,9 @@ def _read_file(file: Path, cluster: str | None) -> pd.DataFrame:
         raise ValueError(
             f"{file.name}: has no column {cluster!r} to cluster by; it has {', '.join(map(str, raw.columns))}"
         )
+    if cluster is not None and raw[cluster].isna().any():
+        place = int(np.flatnonzero(raw[cluster].isna())[0])
+        raise ValueError(f"{file.name}: every row needs a {cluster} to cluster by, but row {place + 1} has none")
     read["cluster"] = (read["prompt_id"] if cluster is None else raw[cluster]).astype(str)
     return read.astype(dict.fromkeys(NUMBERS, float))
 

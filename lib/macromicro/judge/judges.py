@@ -92,14 +92,17 @@ def _open_encoder(embed: EmbedParams, embeddings: Path | None) -> Embed:
 
 def _open_asking(judge_llm: JudgeLlmParams, replies: Path | None) -> Asking:
     """The language model of the settings, at its endpoint."""
-    from macromicro.models.llm import ask_endpoint, open_client
+    from macromicro.models.llm import FIRST_TOKEN, GREEDY, ask_endpoint, open_client
 
     client = open_client(judge_llm.base_url, max_retries=judge_llm.max_retries, timeout=judge_llm.timeout)
-    named = f"{judge_llm.model}@{judge_llm.revision}" if judge_llm.revision else judge_llm.model
+    model, n_workers = judge_llm.model, judge_llm.n_workers
+    sampling = FIRST_TOKEN if judge_llm.reply == "token" else GREEDY
+    ask = ask_endpoint(client, model=model, max_tokens=judge_llm.n_written, n_workers=n_workers, sampling=sampling)
     return Asking(
-        ask=ask_endpoint(client, model=judge_llm.model, max_tokens=judge_llm.max_tokens, n_workers=judge_llm.n_workers),
-        model=named,
-        max_tokens=judge_llm.max_tokens,
+        ask=ask,
+        model=f"{model}@{judge_llm.revision}" if judge_llm.revision else model,
+        max_tokens=judge_llm.n_written,
         max_chars=judge_llm.max_chars,
         cache=replies,
+        form=judge_llm.reply,
     )

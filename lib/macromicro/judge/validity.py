@@ -85,6 +85,7 @@ def measure_agreement(
     said: Mapping[str, Votes],
     *,
     orders: Mapping[str, Votes] | None = None,
+    votes: Votes | None = None,
     n_bootstrap: int = 2000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -92,7 +93,7 @@ def measure_agreement(
     """How far each judge agrees with people, and people with each other, with intervals over prompts.
 
     Parameters: pairs, as in `check_votes`; said, what each judge says of every pair; orders, what it says in either
-    order, where it is asked in two.
+    order, where it is asked in two; votes, default those that `pairs` holds, -1 where a person did not vote.
     Returns: judge, measure, value, low, high, n_pairs (with a majority and a verdict), n_prompts. Measures:
     `accuracy`, the share in which it says what most people say, of three classes; `accuracy, decided`, the same where
     most people prefer one answer; `kappa`, Cohen's, against the majority; `accuracy, one person` and `kappa, one
@@ -101,14 +102,15 @@ def measure_agreement(
     0, -1) that the difference in length explains (in the logarithm of characters).
     Raises ValueError as `check_votes`, or if a judge has not as many verdicts as there are pairs.
     """
-    votes = check_votes(pairs)
+    votes = check_votes(pairs) if votes is None else votes
     majority = find_majority(votes)
     codes, prompts = pd.factorize(pairs["instruction"])
     draws = _draw(codes, len(prompts), n_bootstrap, seed)
     lengths = [pairs[name].str.len().to_numpy(float) + 1 for name in ("output_1", "output_2")]
     ratio = np.log(lengths[0] / lengths[1])
     people = _between_people(votes, ratio, draws)
-    rows = [_rows(PEOPLE, people, confidence, len(votes), len(prompts))]
+    voted = (votes >= 0).any(axis=1)
+    rows = [_rows(PEOPLE, people, confidence, int(voted.sum()), len(np.unique(codes[voted])))]
     for name, own in said.items():
         if len(own) != len(votes):
             raise ValueError(f"{name} must have a verdict on each of the {len(votes)} pairs, but has {len(own)}")

@@ -1,6 +1,7 @@
 """What a verdict is: a row per model, prompt, judge and order, and how those of two orders become one."""
 
 import pandas as pd
+from pandas.core.groupby import SeriesGroupBy
 
 POINTS = {"win": 1.0, "tie": 0.5, "loss": 0.0}
 """What a verdict counts for; a score is 100 times their mean."""
@@ -18,11 +19,16 @@ def join_orders(verdicts: pd.DataFrame) -> pd.DataFrame:
         return verdicts[columns].reset_index(drop=True)
     points = verdicts.assign(points=verdicts["verdict"].map(POINTS).astype(float))
     groups = points.groupby(["dataset", "prompt_id"], sort=True)
-    ends = groups["points"].agg(["min", "max", "count", "size"])
-    one = ends["min"].where(ends["min"] == ends["max"], POINTS["tie"]).where(ends["count"] == ends["size"])
+    one = join_points(groups["points"])
     names = {points: name for name, points in POINTS.items()}
     margin = groups["margin"].mean().where(one.notna())
     return pd.DataFrame({"verdict": one.map(names).astype(object), "margin": margin}).reset_index()[columns]
+
+
+def join_points(points: SeriesGroupBy) -> pd.Series:
+    """The points of each group of verdicts on one pair: where its orders differ, a tie; missing where one is."""
+    ends = points.agg(["min", "max", "count", "size"])
+    return ends["min"].where(ends["min"] == ends["max"], POINTS["tie"]).where(ends["count"] == ends["size"])
 
 
 def of_judge(table: pd.DataFrame, judge: str, *, where: str) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from macromicro.models.chat import (
 )
 from macromicro.study.files import write_aside
 from macromicro.study.hub import resolve_commit
+from macromicro.study.portable import find_place, keep_place
 from macromicro.study.sections import Template
 
 if TYPE_CHECKING:
@@ -113,13 +114,14 @@ def refer_to_base_model(path: Path, *, source: str, revision: str | None = None)
 
     Parameters: source, a hub id or a local folder; revision, a commit, branch or tag of the hub repository, None for
     the newest commit. The commit that this is now is written down, and what follows the reference loads no other.
+    The reference to a folder holds its name, and its path stays on this machine (`study.portable`).
     Raises OSError if it cannot be loaded, ValueError if there is no such commit, or tokenizer and model do not fit.
     """
     local = Path(source)
     if not local.is_dir():
         revision = resolve_commit(source, kind="model", revision=revision)
     load_base_model(source, revision=revision)
-    reference = {"source": str(local.resolve()) if local.is_dir() else source, "revision": revision}
+    reference = {"place": keep_place(local)} if local.is_dir() else {"source": source, "revision": revision}
     with write_aside(path) as folder:
         folder.mkdir()
         (folder / REFERENCE).write_text(json.dumps(reference, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -220,7 +222,7 @@ def _follow(path_or_id: str | Path, revision: str | None) -> tuple[str, str | No
     if not reference.is_file():
         return str(path_or_id), revision
     target = json.loads(reference.read_text(encoding="utf-8"))
-    return target["source"], target["revision"]
+    return (str(find_place(target["place"])), None) if "place" in target else (target["source"], target["revision"])
 
 
 def _new_model(tokenizer: Any, hidden_size: int, n_layers: int, n_heads: int, context_length: int) -> Any:

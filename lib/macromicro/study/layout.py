@@ -91,6 +91,11 @@ class Layout:
         """Tables behind the figures of the book."""
         return self.root / "results"
 
+    @property
+    def people(self) -> Path:
+        """What people vote on and their votes, by number, and what follows from them."""
+        return self.root / "people"
+
     def types(self, strategy: str) -> Path:
         """The type matrix of a strategy."""
         return self.root / "types" / f"{strategy}.npz"

@@ -73,6 +73,30 @@ def with_places(settings: dict[str, Any], preset: Path) -> dict[str, Any]:
     return _restored(settings, yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
+def keep_place(path: Path) -> str:
+    """A name for a file or folder that a study's own files may hold; the whole path is kept beside the studies."""
+    name = _cut(str(path.resolve()), marked=True)
+    with write_aside(_place_of(name)) as aside:
+        aside.write_text(str(path.resolve()), encoding="utf-8")
+    return name
+
+
+def find_place(name: str) -> Path:
+    """The path that `keep_place` gave a name.
+
+    Raises FileNotFoundError if it is not there, as in a study that was computed elsewhere.
+    """
+    kept = _place_of(name)
+    path = Path(kept.read_text(encoding="utf-8")) if kept.is_file() else None
+    if path is None or not path.exists():
+        raise FileNotFoundError(f"{name} must be on this machine, but it is not known here or has gone")
+    return path
+
+
+def _place_of(name: str) -> Path:
+    return find_root() / "outputs" / PLACES / f"{name}.txt"
+
+
 def _restored(settings: dict[str, Any], places: Mapping[str, Any]) -> dict[str, Any]:
     """The settings with the whole paths of those that still are their names."""
     found = dict(settings)

@@ -15,6 +15,7 @@ Template = Literal["alpaca", "chat"]
 Judge = Literal["likelihood", "similarity", "length", "llm"]
 CONTROL: Judge = "length"
 """The judge that always stands beside the others: a result that it shows as well is a result about length."""
+ReplyForm = Literal["verdict", "token"]
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -366,13 +367,20 @@ class JudgeParams(Section):
 class JudgeLlmParams(LlmParams):
     """The language model that judges where `judge.kinds` has `llm`.
 
-    `revision` is part of what its replies are kept under: change it when the server got other weights.
+    `revision` is part of what its replies are kept under: change it when the server got other weights. `reply` is a
+    verdict of five grades in words, at most `max_tokens` long, or one token, A or B, whose probabilities are read.
     """
 
     revision: str | None = None
+    reply: ReplyForm = "verdict"
     n_workers: Positive = 32
     max_tokens: Positive = 1024
     max_chars: Positive = 12_000
+
+    @property
+    def n_written(self) -> int:
+        """Tokens that a reply has at most."""
+        return 1 if self.reply == "token" else self.max_tokens
 
 
 class AnalyseParams(Section):
