@@ -115,3 +115,9 @@ def test_calls_of_tools_in_arrow_are_read_as_those_in_json(tmp_path):
     turns = [said("user", "q"), said("assistant", None, tool_calls=[{"name": "f"}]), said("tool", "1")]
     pq.write_table(pa.Table.from_pylist([{"messages": turns}]), tmp_path / "a.parquet")
     assert read_samples(tmp_path / "a.parquet")["response"].tolist() == ['{"name": "f"}']
+
+
+def test_a_file_of_conversations_without_a_word(tmp_path):
+    silent = {"messages": [said("user", ""), said("assistant", "")]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(silent) + "\n")
+    assert read_samples(tmp_path / "a.jsonl")[["instruction", "response"]].to_numpy().tolist() == [["", ""]]

@@ -102,7 +102,7 @@ def _join_turns(said: pd.DataFrame, answers: pd.DataFrame) -> NDArray[np.object_
     n_talked = np.bincount(exchange, weights=(turn["role"] != "system").to_numpy(), minlength=len(answers))
     names = turn["role"].map(NAMES).where(n_talked[exchange] > 1, "")
     shown = (turn["text"].str.strip() != "").to_numpy()
-    texts = pa.array((names + turn["text"])[shown], pa.large_string())
+    texts = pa.array((names + turn["text"])[shown].to_numpy(dtype=object), pa.large_string())
     ends = np.r_[0, np.cumsum(np.bincount(exchange[shown], minlength=len(answers)))]
     lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), texts)
     return np.asarray(pc.binary_join(lists, pa.scalar(BETWEEN, pa.large_string())).to_pandas(), dtype=object)

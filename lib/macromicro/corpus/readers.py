@@ -136,7 +136,7 @@ def normalise(texts: pd.Series | pa.Array) -> pd.Series:
     >>> normalise(pd.Series([" e\u0301\r\n"])).tolist() == ["\u00e9"]
     True
     """
-    array = texts if isinstance(texts, pa.Array) else pa.array(texts, type=pa.large_string())
+    array = texts if isinstance(texts, pa.Array) else pa.array(texts.to_numpy(dtype=object), type=pa.large_string())
     composed = pc.utf8_normalize(array, form="NFC")
     lines = pc.replace_substring(pc.replace_substring(composed, "\r\n", "\n"), "\r", "\n")
     return pc.utf8_trim_whitespace(lines).to_pandas().astype("str")
