@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -204,14 +203,21 @@ def test_select_gives_samples_of_the_file_or_a_clear_error(corpus, data):
         if done.error:
             assert done.files == sorted(before)
             return
-        assert done.files == sorted([*before, output, "subset.card.md"])
+        assert done.files == sorted([*before, output, f"{output}.card.md"])
         chosen = read_samples(Path(folder) / output)
         check_chosen(chosen, kept, size)
         if output.endswith(".jsonl"):
             lines = (Path(folder) / output).read_bytes().decode().split("\n")[:-1]
-            check_chosen(pd.DataFrame(map(json.loads, lines)), kept, size)
-        about = yaml.safe_load((Path(folder) / "subset.card.md").read_text(encoding="utf-8").split("---\n")[1])
+            check_rows(list(map(json.loads, lines)), records, kept)
+        about = yaml.safe_load((Path(folder) / f"{output}.card.md").read_text(encoding="utf-8").split("---\n")[1])
         assert about["configs"][0]["data_files"] == [{"split": "train", "path": output}]
+
+
+def check_rows(written, records, kept):
+    """Every row is one of the file, unchanged, and the first of its instruction."""
+    by_row = {record["row"]: record for record in records}
+    assert all(row == by_row[row["row"]] for row in written)
+    assert {row["row"] for row in written} <= {sample[-1] for sample in kept.values()}
 
 
 def check_chosen(chosen, kept, size):
@@ -228,7 +234,7 @@ def check_chosen(chosen, kept, size):
 def choose(folder, size, *options):
     """The run of `select my.jsonl`, which on an error must leave nothing."""
     done = run(folder, "select", "my.jsonl", "-n", size, "-o", "x.jsonl", *options)
-    assert done.files == (["my.jsonl"] if done.error else ["my.jsonl", "x.card.md", "x.jsonl"])
+    assert done.files == (["my.jsonl"] if done.error else ["my.jsonl", "x.jsonl", "x.jsonl.card.md"])
     return done
 
 
@@ -246,7 +252,7 @@ def test_responses_that_are_all_alike_carry_one_type_or_are_noise(tmp_path):
     for options in (WORDS, TAGS):
         assert choose(tmp_path, 12, *options).error == ""
         assert len(read_samples(tmp_path / "x.jsonl")) == 12
-        (tmp_path / "x.jsonl").unlink(), (tmp_path / "x.card.md").unlink()
+        (tmp_path / "x.jsonl").unlink(), (tmp_path / "x.jsonl.card.md").unlink()
         assert "size=5 leaves no room for levels=[0]" in choose(tmp_path, 5, "--level", 0, *options).error
 
 
@@ -343,7 +349,7 @@ def test_all_samples_or_more_than_the_pool_holds(tmp_path):
     for untyped, n_types in (("own", 6), ("nearest", 4)):
         assert choose(tmp_path, 10, *WORDS, "--set", f"types.untyped={untyped}").error == ""
         assert sorted(read_samples(tmp_path / "x.jsonl")["response"]) == sorted(texts)
-        card = (tmp_path / "x.card.md").read_text()
+        card = (tmp_path / "x.jsonl.card.md").read_text()
         assert f"| types.untyped | {untyped} |" in card and f"| types in the corpus | {n_types} |" in card
         assert "| samples of the corpus without a type | 2 |" in card
 
@@ -402,7 +408,7 @@ def test_output_folders(tmp_path):
         done = run(tmp_path, "annotate", "my.jsonl", "-o", output, *WORDS)
         assert str(wrong) in done.error and done.files == ["my.jsonl"]
     assert run(tmp_path, "select", "my.jsonl", "-n", 2, "-o", "new/deep/x.jsonl", *WORDS).error == ""
-    assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == ["x.card.md", "x.jsonl"]
+    assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == ["x.jsonl", "x.jsonl.card.md"]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import numpy as np
 import pandas as pd
-from macromicro.corpus.clean import clean_samples, normal_form
+from macromicro.corpus.clean import clean_samples, find_unusable, normal_form
 
 
 def make_samples(rows):
@@ -47,3 +47,15 @@ def test_of_repeats_the_lowest_rank_stays_in_any_order():
         kept, dropped = clean_samples(samples.iloc[order], ranks=ranks[order])
         assert kept["id"].tolist() == ["b", "d"]
         assert dropped["repeated_instruction"] == 2
+
+
+def test_why_a_sample_cannot_be_used():
+    texts = [("Same", "one"), ("same ", "ONE"), ("same", "two"), ("", "x"), ("long " * 9, "y"), ("own", "two")]
+    frame = pd.DataFrame(texts, columns=["instruction", "response"]).assign(id=list("abcdef"), source="s")
+    found = find_unusable(frame, max_chars=40)
+    assert found["reason"].tolist() == ["", "repeated_sample", "repeated_instruction", "empty", "too_long", ""]
+    assert found["of"].tolist() == ["", "a", "a", "", "", ""]
+    assert find_unusable(frame, keep_repeats=True)["reason"].tolist() == ["", "repeated_sample", "", "empty", "", ""]
+    ranked = find_unusable(frame, ranks=np.array([1, 1, 0, 0, 0, 0]))
+    assert ranked["reason"].tolist()[:3] == ["repeated_instruction", "repeated_sample", ""]
+    assert ranked["of"].tolist()[:3] == ["c", "a", ""]

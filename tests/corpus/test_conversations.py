@@ -6,8 +6,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from macromicro.corpus.conversations import check_conversations, count_conversations
-from macromicro.corpus.readers import read_samples
+from macromicro.corpus.conversations import check_conversations, count_conversations, find_exchanges
+from macromicro.corpus.formats import read_records
+from macromicro.corpus.readers import place_samples, read_samples
 
 ROLES = [
     ["system", "user", "assistant", "user", "assistant"],
@@ -21,7 +22,8 @@ ROLES = [
     ["system"],
     [],
 ]
-COUNTS = {"n": 10, "cut": 2, "with_system_turns": 4, "opened_by_assistant": 2, "without_answer": 5}
+COUNTS = {"n": 10, "cut": 2, "with_system_turns": 4, "opened_by_assistant": 2, "with_tools": 1, "not_all_text": 0}
+COUNTS["without_answer"] = 6
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -38,14 +40,17 @@ def test_what_is_left_out_is_counted(tmp_path, suffix):
     assert count_conversations(samples) == COUNTS
     assert samples["n_system_turns"].tolist() == [1, 2, 0, 0, 1, 0, 0, 0, 1, 0]
     assert samples["opened_by"].tolist() == ["user"] * 3 + ["assistant"] * 2 + ["user"] * 2 + ["tool", "", ""]
-    assert (samples["instruction"] != "").sum() == 3
+    assert (samples["instruction"] != "").sum() == 4
+    assert samples["instruction"].tolist()[:4] == ["system\n\nuser", "system\n\ndeveloper\n\nuser", "user", "user"]
 
 
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ({"with_system_turns": 6}, "6 of 100 conversations have system turns, which are left out"),
-        ({"opened_by_assistant": 3, "without_answer": 3}, "6 of 100 conversations do not begin with a user"),
+        (
+            {"with_system_turns": 60, "opened_by_assistant": 9, "without_answer": 6},
+            "6 of 100 conversations do not begin with a user",
+        ),
     ],
 )
 def test_too_many_losses_end_a_study(counts, words):
@@ -61,3 +66,58 @@ def test_other_samples_have_no_conversations_whatever_their_columns_are_called(t
     (tmp_path / "a.jsonl").write_text(json.dumps({"instruction": "a", "response": "b", **own}) + "\n")
     assert count_conversations(read_samples(tmp_path / "a.jsonl")) == {}
     assert count_conversations(pd.DataFrame({"instruction": ["a"], "response": ["b"]})) == {}
+
+
+def said(role, content, **more):
+    return {"role": role, "content": content, **more}
+
+
+TALK = [
+    said("system", "Be kind."),
+    said("assistant", "Hello!"),
+    said("user", "q1"),
+    said("assistant", None, tool_calls=[{"name": "f"}]),
+    said("tool", "42"),
+    said("assistant", "a1"),
+    said("user", [{"type": "text", "text": "q2"}, {"type": "image_url"}]),
+    said("assistant", "a2"),
+    said("user", "bye"),
+]
+FIRST = ("Be kind.\n\nq1", '{"name": "f"}', 4)
+SECOND = ('Be kind.\n\nUser: q1\n\nAssistant: {"name": "f"}\n\nTool: 42', "a1", 6)
+THIRD = (SECOND[0] + "\n\nAssistant: a1\n\nUser: q2", "a2", 8)
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"), [("first", [FIRST]), ("last", [THIRD]), ("all", [FIRST, SECOND, THIRD])]
+)
+def test_exchanges_with_what_was_said_before(tmp_path, turns, expected):
+    plain = [said("user", "q"), said("assistant", "a"), said("user", "r"), said("assistant", "b")]
+    talks = {"x": TALK, "y": plain, "z": [said("user", None)]}
+    records = [{"id": name, "messages": talk} for name, talk in talks.items()]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    read = read_records(tmp_path / "a.jsonl")
+    table = place_samples(read, source="s", columns={}, turns=turns)
+    found = find_exchanges(read, "messages", turns=turns)
+    of_talk = found[found["row"] == 0]
+    assert [*zip(of_talk["instruction"], of_talk["response"], of_talk["n_read"], strict=True)] == expected
+    later = ("User: q\n\nAssistant: a\n\nUser: r", "b", 4)
+    others = {"first": [("q", "a", 2)], "last": [later], "all": [("q", "a", 2), later]}[turns]
+    of_plain = found[found["row"] == 1]
+    assert [*zip(of_plain["instruction"], of_plain["response"], of_plain["n_read"], strict=True)] == others
+    names = {"all": ["x", "x#2", "x#3", "y", "y#2", "z"]}.get(turns, ["x", "y", "z"])
+    assert table["id"].tolist() == names
+    assert table.set_index("id").loc[["x", "z"], "not_text"].tolist() == ["turn 7: image_url", "turn 1: null"]
+    assert table.set_index("id").loc[["x", "y", "z"], "n_tool_turns"].tolist() == [2, 0, 0]
+
+
+def test_calls_of_tools_in_arrow_are_read_as_those_in_json(tmp_path):
+    turns = [said("user", "q"), said("assistant", None, tool_calls=[{"name": "f"}]), said("tool", "1")]
+    pq.write_table(pa.Table.from_pylist([{"messages": turns}]), tmp_path / "a.parquet")
+    assert read_samples(tmp_path / "a.parquet")["response"].tolist() == ['{"name": "f"}']
+
+
+def test_a_file_of_conversations_without_a_word(tmp_path):
+    silent = {"messages": [said("user", ""), said("assistant", "")]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(silent) + "\n")
+    assert read_samples(tmp_path / "a.jsonl")[["instruction", "response"]].to_numpy().tolist() == [["", ""]]

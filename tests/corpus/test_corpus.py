@@ -187,22 +187,25 @@ def test_one_row_or_all_alike_is_a_clear_error(tmp_path):
 def test_what_conversations_lose_is_in_the_report(tmp_path):
     turns = [{"role": "system", "content": "be kind"}, {"role": "user", "content": "a"}]
     rows = [{"messages": [*turns, {"role": "assistant", "content": f"b{i}"}], "id": f"{i:02d}"} for i in range(40)]
-    for row in rows[1:]:
+    for row in rows[3:]:
         row["messages"][1] = {"role": "user", "content": row["id"]}
-    rows[0]["messages"][1]["role"] = "assistant"
+    for row in rows[:3]:
+        row["messages"][1] = {"role": "assistant", "content": "Hello!"}
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     given = {"path": str(tmp_path / "a.jsonl"), "eval_share": 0.3}
-    with pytest.raises(ValueError, match=r"a.jsonl: 40 of 40 conversations have system turns.*corpus.max_lost=0.05"):
+    with pytest.raises(ValueError, match=r"a.jsonl: 3 of 40 conversations do not begin .*max_lost=0.05"):
         load_corpus(**settings_of(**given))
     report = load_corpus(**settings_of(**given, max_lost=1.0)).report
     assert report["conversations"] == {
         "n": 40,
         "cut": 0,
         "with_system_turns": 40,
-        "opened_by_assistant": 1,
-        "without_answer": 0,
+        "opened_by_assistant": 3,
+        "with_tools": 0,
+        "not_all_text": 0,
+        "without_answer": 3,
     }
-    assert report["dropped"]["empty"] == 1
+    assert report["dropped"]["empty"] == 3
 
 
 def test_reports_are_written_with_sorted_keys(tmp_path):

@@ -12,8 +12,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macromicro.corpus import records as records_module
-from macromicro.corpus.readers import COLUMNS, content_ids, load_hub_samples, make_samples, read_samples, save_samples
+from macromicro.corpus.formats import read_records
+from macromicro.corpus.readers import COLUMNS, content_ids, load_hub_samples, make_samples, read_samples
 from macromicro.corpus.records import arrow_records
+from macromicro.corpus.writers import save_samples
 
 PARAMS = Path(__file__).parents[2] / "params"
 PAIR = {"instruction": "Add 1 and 1.", "response": "2"}
@@ -84,7 +86,7 @@ def test_chunks_do_not_show(tmp_path, write, monkeypatch):
 
 def test_text_and_conversations_are_no_python_objects(write):
     records = [{"instruction": "q", "response": None, "n": 1, "messages": [{"from": "human", "value": "hi"}]}] * 3
-    columns = records_module.read_records(write("a.jsonl", records)).columns
+    columns = read_records(write("a.jsonl", records)).columns
     assert {name for name, values in columns.items() if isinstance(values, list)} == {"n"}
 
 
@@ -135,7 +137,8 @@ def test_conversations_give_their_first_exchange_and_count_turns(tmp_path, write
         conversation("user"),
         conversation(),
     ]
-    expected = [("", "", 0), ("", "", 1), ("", "", 1), ("user 0", "assistant 1", 1), ("user 1", "assistant 2", 2)]
+    expected = [("", "", 0), ("", "", 1), ("", "", 1), ("system 0\n\nuser 1", "assistant 2", 2)]
+    expected.append(("user 0", "assistant 1", 1))
     listed = read_samples(write("a.jsonl", records))
     pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet")
     for table in (listed, read_samples(tmp_path / "a.parquet")):
@@ -358,13 +361,19 @@ HUB_TABLES = {
 }
 
 
+HUB_PAIRS = {
+    name: [("Which is a fish?", "Tope"), (f"{said}Who wrote it?\n\nA novel by Woolf.", "Woolf")]
+    for name, said in {"laptop_hub": "", "paper": "Be brief.\n\n"}.items()
+}
+
+
 @pytest.mark.parametrize("preset", HUB_TABLES)
 def test_the_columns_of_a_preset_fit_its_dataset_of_the_hub(preset):
     """Tables shaped like databricks/databricks-dolly-15k and allenai/tulu-3-sft-mixture."""
     corpus = yaml.safe_load((PARAMS / f"{preset}.yaml").read_text())["corpus"]
     records = arrow_records(pa.table(HUB_TABLES[preset]), corpus["path"])
     samples = make_samples(records, source=corpus["path"], columns=corpus.get("columns", {}))
-    assert sorted(texts(samples)) == [("Which is a fish?", "Tope"), ("Who wrote it?\n\nA novel by Woolf.", "Woolf")]
+    assert sorted(texts(samples)) == sorted(HUB_PAIRS[preset])
     own = HUB_TABLES[preset].get("source", [corpus["path"]] * 2)
     assert samples["source"].tolist() == own
     assert ("category" in samples) == (preset == "laptop_hub")
@@ -372,11 +381,11 @@ def test_the_columns_of_a_preset_fit_its_dataset_of_the_hub(preset):
 
 def test_writing_leaves_nothing_half_written(tmp_path):
     table = pd.DataFrame({"id": ["a"], "instruction": ["b"], "response": [object()]})
-    for name in ("a.parquet", "a.jsonl"):
+    for name in ("a.parquet", "a.jsonl", "a.json", "a.csv"):
         with pytest.raises(Exception, match="object"):
             save_samples(table, tmp_path / name)
-    with pytest.raises(ValueError, match=r"written as \.parquet or \.jsonl, not '\.csv'"):
-        save_samples(table, tmp_path / "a.csv")
+    with pytest.raises(ValueError, match=r"written as \.jsonl, \.json, \.csv, \.parquet, not '\.txt'"):
+        save_samples(table.drop(columns="response"), tmp_path / "a.txt")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,6 +3,8 @@ import pytest
 from huggingface_hub import DatasetCard
 from macromicro.select.card import describe_for_hub, save_card
 
+SHIFT = pd.DataFrame([("words", "1", "2", "3")], columns=["measure", "all", "random", "chosen"])
+
 
 def rows(*licences):
     return pd.DataFrame({"id": [str(i) for i in range(len(licences))], "instruction": "a|b", "response": "c",
@@ -37,6 +39,7 @@ def test_the_hub_reads_the_card(tmp_path):
     save_card(
         rows("MIT", "", "MIT"), tmp_path / "README.md", data_file="some/where/x.jsonl", made_from=facts,
         made_how={"seed": 0, "set": "a|b"}, coverage={"types covered": 12345}, command="macromicro select big.jsonl",
+        columns={"n": [1]}, shift=SHIFT,
     )  # fmt: skip
     card = DatasetCard.load(tmp_path / "README.md")
     assert card.data.license == "other"
@@ -44,20 +47,31 @@ def test_the_hub_reads_the_card(tmp_path):
     assert "# x\n\n3 instruction/response samples, chosen from big.jsonl (1,234 samples)" in card.text
     assert "| types covered | 12,345 |" in card.text
     assert "| set | a\\|b |" in card.text
+    assert "| n | int64 |" in card.text
+    assert "|  | all | random draw | chosen |\n|---|---|---|---|\n| words | 1 | 2 | 3 |" in card.text
     assert "| web | MIT | 2 |\n| web | not stated | 1 |" in card.text
     assert "some/where" not in card.content
 
 
 def test_sources_of_equally_many_samples_stand_in_the_order_of_their_licences(tmp_path):
     facts = {"file": "big.jsonl", "samples chosen from": 9}
-    how = {"data_file": "x.jsonl", "made_from": facts, "made_how": {}, "coverage": {}, "command": "x"}
+    how = {
+        "data_file": "x.jsonl",
+        "made_from": facts,
+        "made_how": {},
+        "coverage": {},
+        "command": "x",
+        "columns": {},
+        "shift": SHIFT,
+    }
     save_card(rows("MIT", "Apache-2.0"), tmp_path / "README.md", **how)
     assert "| web | Apache-2.0 | 1 |\n| web | MIT | 1 |" in (tmp_path / "README.md").read_text()
 
 
 def test_a_card_without_file_or_coverage(tmp_path):
     facts = {"file": "standard input", "samples chosen from": 3}
-    save_card(rows("MIT"), tmp_path / "c.md", data_file="-", made_from=facts, made_how={}, coverage={}, command="x")
+    save_card(rows("MIT"), tmp_path / "c.md", data_file="-", made_from=facts, made_how={}, coverage={}, command="x",
+              columns={}, shift=SHIFT)  # fmt: skip
     card = DatasetCard.load(tmp_path / "c.md")
     assert "configs" not in card.data.to_dict()
     assert "no coverage is known" in card.text

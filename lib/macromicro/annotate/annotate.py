@@ -23,6 +23,7 @@ from macromicro.annotate.tokens import band_types, count_curve, count_tokens
 from macromicro.annotate.topics import annotate_topics, map_topics, topics_agree_with
 from macromicro.annotate.types import TypeMatrix, apply_untyped
 from macromicro.corpus.batches import each_text
+from macromicro.corpus.scripts import refuse_unspaced
 from macromicro.study.files import name_only
 from macromicro.study.sections import Granularity, Part
 
@@ -86,6 +87,8 @@ def annotate(
     if granularity == "macro":
         found, explain = _find_topics(samples, part, vectors(), seed=seed, topics=topics)
     elif granularity == "meso":
+        if tags["tagger"] == "offline":
+            refuse_unspaced(samples[part], "tags of the offline tagger", "take tags.tagger=llm, or tokens (micro)")
         shelf, write_tags = cache / "tags" if cache else None, open_tag_writer(cache=replies, **tag_llm)
         embedder = partial(embed_texts, cache=shelf, **embed)
         found, explain = _find_tags(samples, part, embed=embedder, write_tags=write_tags, tags=tags)
@@ -93,6 +96,8 @@ def annotate(
             made_with = f"tags written by {name_only(tag_llm['model'])}, {made_with}"
     elif granularity == "micro":
         is_word = tokens["unit"] in WORDS
+        if is_word:
+            refuse_unspaced(samples[part], f"{tokens['unit']}s as types", "take tokens of a tokenizer, such as bpe")
         opened, made_with = None, WORDS.get(tokens["unit"], "")
         if not is_word:
             opened, made_with = open_tokenizer(tokenizer, samples, revision=tokens["revision"])

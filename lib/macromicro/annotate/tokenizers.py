@@ -48,7 +48,7 @@ def train_bpe(samples: pa.Table | pd.DataFrame) -> Any:
 
     Training takes time quadratic in the length of a word, so that runs of one kind of character are cut for it.
     """
-    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
     backend = Tokenizer(models.BPE())
     words = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -58,6 +58,7 @@ def train_bpe(samples: pa.Table | pd.DataFrame) -> Any:
     texts = (text for part in ("instruction", "response") for text in each_text(samples[part]))
     backend.train_from_iterator(tqdm(texts, total=2 * len(samples), desc="train tokenizer", unit="text"), trainer)
     backend.pre_tokenizer = words
+    backend.decoder = decoders.ByteLevel()
     return backend
 
 

@@ -7,23 +7,29 @@ import typer
 from macromicro.cli.options import (
     GRANULARITY,
     PART,
+    BadRowsOption,
     CacheOption,
     ColumnOption,
-    File,
+    Files,
     Granularity,
     Part,
+    RepeatsOption,
     SeedOption,
     SetOption,
     TokenizerOption,
+    TurnsOption,
 )
 
 
 def annotate(
-    file: File,
+    files: Files,
     output: Annotated[str, typer.Option("--output", "-o", help="Where to: .npz, .jsonl, .parquet or - (JSON lines).")],
     part: Annotated[Part, PART] = "response",
     granularity: Annotated[Granularity, GRANULARITY] = "micro",
     tokenizer: TokenizerOption = "bpe",
+    turns: TurnsOption = "first",
+    repeats: RepeatsOption = "drop",
+    bad_rows: BadRowsOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -39,14 +45,19 @@ def annotate(
       macromicro annotate my.jsonl --granularity meso --set tags.tagger=llm \\
           --set tag_llm.model=MODEL --set tag_llm.base_url=http://localhost:8000/v1 --cache cache -o tags.npz
     """  # noqa: D301
-    from macromicro.cli.input import make_types, read_usable, say
-    from macromicro.cli.output import check_output, write_types
+    from macromicro.cli.input import check_tokenizer, make_types, say
+    from macromicro.cli.output import check_output, name_inputs, write_types
+    from macromicro.cli.reading import read_all, sift, write_bad
     from macromicro.cli.settings import read_settings
+    from macromicro.corpus.records import BadRows
 
-    check_output(output, (".npz", ".jsonl", ".parquet"), input=file)
+    check_output(output, (".npz", ".jsonl", ".parquet"), **name_inputs(files))
     settings = read_settings(set_ or [], tokenizer=tokenizer)
-    samples, _ = read_usable(file, column or [])
-    types = make_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
+    check_tokenizer(tokenizer, settings)
+    read = read_all(files, column or [], turns=turns, bad=BadRows(skip=bad_rows == "skip"))
+    sieve, _ = sift(read, keep_repeats=repeats == "keep")
+    types = make_types(sieve.kept, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
     write_types(types, output)
+    write_bad(read.bad, output)
     n_untyped = types.report["untyped"]["n"]
     say(f"{types.n_types:,} types; {n_untyped:,} of {types.n_samples:,} {part}s got none")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from macromicro.cli.input import file_name, say
+from macromicro.cli.input import say
 from macromicro.cli.settings import read_sections
+from macromicro.corpus.sources import source_name
 from macromicro.judge.agreement import show_agreement
 from macromicro.judge.judges import open_judges
 from macromicro.judge.validity import check_votes, judge_pairs, measure_agreement, read_choices
@@ -58,7 +59,7 @@ def check_file(
     if as_json:
         print(json.dumps(json.loads(agreement.to_json(orient="records")), indent=1))
         return
-    print(f"{file_name(votes)}: {len(pairs):,} pairs of {pairs['instruction'].nunique():,} instructions\n")
+    print(f"{source_name(votes)}: {len(pairs):,} pairs of {pairs['instruction'].nunique():,} instructions\n")
     print(show_agreement(agreement).set_index("judge").T.to_string())
 
 

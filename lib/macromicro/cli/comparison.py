@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from macromicro.cli.input import embedder, file_name, read_files, token_maker
+from macromicro.cli.input import embedder, token_maker
 from macromicro.cli.output import write_table
+from macromicro.cli.reading import read_files
+from macromicro.corpus.sources import source_name
 from macromicro.measure.comparison import (
     MAX_NOVELSUM,
     Rows,
@@ -106,9 +108,9 @@ def _tabulate(
 
 def _about(read: _Read, counts: Mapping[str, Any], unit: str, options: Options) -> dict[str, Any]:
     """What is to be said about the table."""
-    world = f"the samples of {file_name(options.reference)}" if options.reference else "all samples read"
+    world = f"the samples of {source_name(options.reference)}" if options.reference else "all samples read"
     return {
-        "files": {role: file_name(place) for role, place in read.files.items()},
+        "files": {role: source_name(place) for role, place in read.files.items()},
         **counts,
         "unit": unit,
         "Vendi": f"order {options.vendi_order:g}",

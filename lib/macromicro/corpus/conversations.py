@@ -1,149 +1,143 @@
-"""The first exchange of conversations, written as OpenAI's `messages` (role, content) or as ShareGPT (from, value).
+"""Exchanges of conversations, written as OpenAI's `messages` (role, content) or as ShareGPT (from, value).
 
-The study is about single-turn instructions. Of a longer conversation the first user turn and the assistant's answer to
-it are taken. System turns are left out. A conversation that does not start with a user turn and its answer has no
-exchange: its texts are empty. What was cut and left out is kept as numbers (`FACTS`), and `count_conversations` counts.
+An exchange is a turn of the user (or a tool's result) and the assistant's turn right after it. Its instruction is all
+that was said before the answer: system turns, earlier turns under the names of their roles, and the question. What the
+assistant says before anyone asked, a greeting, is skipped. Tool calls are read as JSON, of a list of parts the text;
+what is not text (pictures, nulls) is named by its turn. All of it is kept as numbers (`FACTS`) and counted.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from macromicro.corpus.records import MISSING, TURN_KEYS, Records, is_text
+from macromicro.corpus.records import Records
+from macromicro.corpus.turns import read_turns
 
-ROLES = {
-    **dict.fromkeys(["user", "human", "prompter"], "user"),
-    **dict.fromkeys(["assistant", "gpt", "chatgpt", "model", "bot", "bard", "bing", "claude"], "assistant"),
-    **dict.fromkeys(["system", "developer"], "system"),
-    **dict.fromkeys(["tool", "function", "function_call", "function_response", "observation", "ipython"], "tool"),
-}
-FACTS = ("n_turns", "n_system_turns", "opened_by")
+Turns: TypeAlias = Literal["first", "last", "all"]
+FACTS = ("n_turns", "n_system_turns", "opened_by", "n_tool_turns", "not_text")
+NAMES = {"user": "User: ", "assistant": "Assistant: ", "tool": "Tool: ", "system": ""}
+BETWEEN = "\n\n"
 
 
-def first_exchanges(records: Records, column: str) -> pd.DataFrame:
-    """The first exchange of the conversations in `column`, a row per record.
+def find_exchanges(records: Records, column: str, *, turns: Turns) -> pd.DataFrame:
+    """Exchanges of the conversations in `column`, those of a record one after the other; at least a row per record.
 
-    Columns instruction, response, n_turns (user turns), n_system_turns and opened_by, the role of the first turn that
-    is not a system turn (user, assistant or tool; empty where there is none).
+    Columns instruction, response (empty where there is none), row (which record), n_read (turns up to the answer), and
+    of the conversation n_turns (user turns), n_system_turns, opened_by (the role of the first turn that is not a system
+    turn), n_tool_turns (by tools, or with calls of them) and not_text, such as `turn 2: null`.
 
-    Raises ValueError (file, line) where a conversation is not a list of turns, or a turn has an unknown role.
+    Parameters: turns, `first`: the exchange that follows the greeting, where it is one of a user; `last`, or `all` with
+    what was said before. Raises ValueError (file, line) where a conversation is not a list of turns, or a turn has an
+    unknown role.
     """
-    turns = _turns(records, column)
-    known = turns["role"].str.strip().str.lower().map(ROLES)
-    if known.isna().any():
-        row, role = turns.loc[known.isna(), ["row", "role"]].iloc[0]
-        raise ValueError(f"{records.place(row)}: {column!r} has a turn by {role!r}; expected one of {', '.join(ROLES)}")
-    n_system_turns = (known == "system").groupby(turns["row"]).sum()
-    turns = turns.assign(role=known)[known != "system"]
-    position = turns.groupby("row").cumcount()
-    rows = range(len(records.numbers))
-    first = turns[position == 0].set_index("row").reindex(rows)
-    second = turns[position == 1].set_index("row").reindex(rows)
-    answered = (first["role"] == "user") & (second["role"] == "assistant")
-    n_turns = (turns["role"] == "user").groupby(turns["row"]).sum().reindex(rows, fill_value=0)
-    return pd.DataFrame(
+    said = read_turns(records, column)
+    n_records = len(records.numbers)
+    facts = _facts(said, n_records)
+    talk = said[said["role"] != "system"]
+    before = talk.groupby("row")["role"].shift(1)
+    asked = talk["role"].ne("assistant").astype(int).groupby(talk["row"]).cumsum()
+    answers = talk[(talk["role"] == "assistant") & (before.isin(["user", "tool"]))]
+    if turns == "first":
+        greeted = talk[asked > 0].groupby("row").cumcount()
+        answers = answers[(greeted.loc[answers.index] == 1) & (before[answers.index] == "user")]
+    elif turns == "last":
+        answers = answers.drop_duplicates("row", keep="last")
+    opened = talk.index[asked > 0].union(said.index[said["role"] == "system"])
+    instructions = _join_turns(said.loc[opened], answers)
+    found = pd.DataFrame(
         {
-            "instruction": first["text"].where(answered, "").fillna(""),
-            "response": second["text"].where(answered, "").fillna(""),
-            "n_turns": n_turns.astype("int64"),
-            "n_system_turns": n_system_turns.reindex(rows, fill_value=0).astype("int64"),
-            "opened_by": first["role"].fillna("").astype("str"),
+            "row": answers["row"].to_numpy(),
+            "instruction": instructions,
+            "response": answers["text"].to_numpy(),
+            "n_read": answers["place"].to_numpy() + 1,
         }
     )
+    silent = np.setdiff1d(np.arange(n_records), found["row"].to_numpy(int))
+    none = pd.DataFrame({"row": silent, "instruction": "", "response": "", "n_read": 0})
+    table = pd.concat([found, none], ignore_index=True).sort_values("row", kind="stable", ignore_index=True)
+    texts = {name: table[name].astype("str") for name in ("instruction", "response")}
+    return table.assign(**texts, **{name: facts[name].to_numpy()[table["row"]] for name in FACTS})
+
+
+def _facts(said: pd.DataFrame, n_records: int) -> pd.DataFrame:
+    """`FACTS` of every record."""
+    by_row, rows = said["row"], range(n_records)
+    counts = {
+        "n_turns": said["role"] == "user",
+        "n_system_turns": said["role"] == "system",
+        "n_tool_turns": (said["role"] == "tool") | said["calls"],
+    }
+    facts = {
+        name: held.groupby(by_row).sum().reindex(rows, fill_value=0).astype("int64") for name, held in counts.items()
+    }
+    first = said[said["role"] != "system"].drop_duplicates("row").set_index("row")["role"]
+    odd = said[said["not_text"] != ""]
+    named = "turn " + (odd["place"] + 1).astype("str") + ": " + odd["not_text"]
+    return pd.DataFrame(
+        {
+            **facts,
+            "opened_by": first.reindex(rows).fillna("").astype("str"),
+            "not_text": named.groupby(odd["row"]).agg("; ".join).reindex(rows).fillna("").astype("str"),
+        }
+    )[list(FACTS)]
+
+
+def _join_turns(said: pd.DataFrame, answers: pd.DataFrame) -> NDArray[np.object_]:
+    """What was said before each answer, as one text; turns have the names of their roles if there are several.
+
+    Parameters: said, turns sorted by row and place, without greetings.
+    """
+    starts = np.searchsorted(said["row"].to_numpy(), answers["row"].to_numpy(), "left")
+    stops = np.searchsorted(said.index.to_numpy(), answers.index.to_numpy(), "left")
+    n_before = stops - starts
+    offsets = np.r_[0, np.cumsum(n_before)]
+    held = np.repeat(starts - offsets[:-1], n_before) + np.arange(offsets[-1])
+    turn = said.iloc[held]
+    exchange = np.repeat(np.arange(len(answers)), n_before)
+    n_talked = np.bincount(exchange, weights=(turn["role"] != "system").to_numpy(), minlength=len(answers))
+    names = turn["role"].map(NAMES).where(n_talked[exchange] > 1, "")
+    shown = (turn["text"].str.strip() != "").to_numpy()
+    texts = pa.array((names + turn["text"])[shown].to_numpy(dtype=object), pa.large_string())
+    ends = np.r_[0, np.cumsum(np.bincount(exchange[shown], minlength=len(answers)))]
+    lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), texts)
+    return np.asarray(pc.binary_join(lists, pa.scalar(BETWEEN, pa.large_string())).to_pandas(), dtype=object)
 
 
 def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
-    """What the first exchanges leave out, in numbers of conversations; nothing where samples are no conversations.
+    """What was read of conversations and what was left out, in numbers of samples; nothing where there are none.
 
-    `cut` have more than one user turn, `with_system_turns` lost those, `opened_by_assistant` and `without_answer` (all
-    others that do not start with a user turn and its answer) have no exchange.
+    `cut` have more than one user turn, `with_system_turns` have these before their instruction, of
+    `opened_by_assistant` the greeting is skipped, `with_tools` use tools, `not_all_text` hold pictures, nulls and the
+    like, `without_answer` have no exchange.
 
     Parameters: samples, as `readers.read_samples` gives them; a column that a file itself calls n_turns does not count.
     """
     if "n_turns" not in samples or samples["n_turns"].dtype != np.dtype("int64"):
         return {}
-    by_assistant = samples["opened_by"] == "assistant"
-    empty = (samples["instruction"] == "") & (samples["response"] == "")
     return {
         "n": len(samples),
         "cut": int((samples["n_turns"] > 1).sum()),
         "with_system_turns": int((samples["n_system_turns"] > 0).sum()),
-        "opened_by_assistant": int(by_assistant.sum()),
-        "without_answer": int((empty & ~by_assistant).sum()),
+        "opened_by_assistant": int((samples["opened_by"] == "assistant").sum()),
+        "with_tools": int((samples["n_tool_turns"] > 0).sum()),
+        "not_all_text": int((samples["not_text"] != "").sum()),
+        "without_answer": int(((samples["instruction"] == "") & (samples["response"] == "")).sum()),
     }
 
 
 def check_conversations(counts: Mapping[str, int], *, max_lost: float, name: str) -> None:
-    """Raise ValueError if a larger share of conversations than `max_lost` lost system turns, or has no exchange.
+    """Raise ValueError if a larger share of conversations than `max_lost` has no exchange.
 
     Parameters: counts, as `count_conversations` gives them; name, what was read.
     """
-    n = counts.get("n", 0)
-    unusable = counts.get("opened_by_assistant", 0) + counts.get("without_answer", 0)
-    for found, words in (
-        (counts.get("with_system_turns", 0), "have system turns, which are left out"),
-        (unusable, "do not begin with a user and an answer, so that they give no sample"),
-    ):
-        if found > max_lost * n:
-            raise ValueError(
-                f"{name}: {found:,} of {n:,} conversations {words}; more than corpus.max_lost={max_lost:g} allows: "
-                "mend the corpus, or raise it if that is meant"
-            )
-
-
-def _turns(records: Records, column: str) -> pd.DataFrame:
-    """Columns row, role, text, a row per turn in order."""
-    values = records.columns[column]
-    if not isinstance(values, list):
-        if is_text(values.type):
-            raise ValueError(f"{records.place(0)}: {column!r} must be a list of turns")
-        return _arrow_turns(values, records, column)
-    turns = []
-    for row, conversation in enumerate(values):
-        if conversation is MISSING or not isinstance(conversation, list):
-            raise ValueError(f"{records.place(row)}: {column!r} must be a list of turns")
-        turns += [(row, *_turn(turn, records.place(row), column)) for turn in conversation]
-    table = pd.DataFrame(turns, columns=["row", "role", "text"])
-    texts = Records(records.name, records.unit, records.numbers[table["row"].to_numpy(int)], {column: [*table["text"]]})
-    return table.assign(role=table["role"].astype("str"), text=texts.texts(column).to_pandas())
-
-
-def _turn(turn: Any, place: str, column: str) -> tuple[str, Any]:
-    """Role and text of one turn of a JSON record."""
-    for role, text in TURN_KEYS:
-        if isinstance(turn, dict) and isinstance(turn.get(role), str) and text in turn:
-            return turn[role], turn[text]
-    expected = " or ".join(f'{{"{role}": "...", "{text}": "..."}}' for role, text in TURN_KEYS)
-    raise ValueError(f"{place}: every turn of {column!r} must be {expected}")
-
-
-def _arrow_turns(values: pa.ChunkedArray, records: Records, column: str) -> pd.DataFrame:
-    """The turns of an Arrow column of lists of structs, without a Python object per row.
-
-    Chunk by chunk: the offsets of text in one chunk end at 2 GiB, those of all chunks together need not.
-    """
-    keys = _arrow_keys(values.type, records, column)
-    tables, start = [], 0
-    for chunk in values.chunks:
-        rows = start + pc.list_parent_indices(chunk).to_numpy().astype(np.int64)
-        flat = pc.list_flatten(chunk)
-        turns = {key: pa.chunked_array([pc.struct_field(flat, key)]) for key in keys}
-        texts = Records(records.name, records.unit, records.numbers[rows], turns)
-        role, text = (texts.texts(key).to_pandas().astype("str") for key in keys)
-        tables.append(pd.DataFrame({"row": rows, "role": role, "text": text}))
-        start += len(chunk)
-    return pd.concat(tables, ignore_index=True)
-
-
-def _arrow_keys(kind: pa.DataType, records: Records, column: str) -> tuple[str, str]:
-    """What an Arrow type of lists of structs calls role and text. Raises ValueError if it is of another type."""
-    nested = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-    names = [field.name for field in kind.value_type] if nested and pa.types.is_struct(kind.value_type) else []
-    keys = next((pair for pair in TURN_KEYS if set(pair) <= set(names)), None)
-    if keys is None or not all(is_text(kind.value_type.field(key).type) for key in keys):
-        raise ValueError(f"{records.name}: column {column!r} must hold lists of role and content texts, not {kind}")
-    return keys
+    n, n_lost = counts.get("n", 0), counts.get("without_answer", 0)
+    if n_lost > max_lost * n:
+        raise ValueError(
+            f"{name}: {n_lost:,} of {n:,} conversations do not begin with a user and an answer, so that they give no "
+            f"sample; more than corpus.max_lost={max_lost:g} allows: mend the corpus, or raise it if that is meant"
+        )

@@ -6,19 +6,30 @@ otherwise. An id is taken from the file, or made of the content, so that it stay
 
 import hashlib
 import json
-import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
-from macromicro.corpus.conversations import FACTS, first_exchanges
-from macromicro.corpus.records import HALF_A_PAIR, MISSING, Records, arrow_records, is_text, is_unicode, read_records
-from macromicro.study.files import write_aside
+from macromicro.corpus.conversations import FACTS, Turns, find_exchanges
+from macromicro.corpus.formats import read_records
+from macromicro.corpus.records import (
+    HALF_A_PAIR,
+    MISSING,
+    BadRows,
+    Column,
+    Records,
+    arrow_records,
+    is_text,
+    is_unicode,
+    take_rows,
+)
 
 COLUMNS = ("id", "instruction", "response", "source", "licence")
 PAIRS = (
@@ -30,16 +41,19 @@ PAIRS = (
 )
 CONVERSATIONS = ("messages", "conversations")
 ALSO_CALLED = {"licence": "license"}
+ROW = "_row"
+N_READ = "_n_read"
 
 
 def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Samples of a .jsonl, .json, .csv or .parquet file, or of JSON lines from standard input (`-`), sorted by id.
 
-    Recognised are instruction/response, instruction/input/output (Alpaca; a non-empty input follows the instruction
-    after a blank line), prompt/completion, and conversations (`messages`, ShareGPT's `conversations`), of which the
-    first exchange is taken and the columns `conversations.FACTS` are added. Other columns are kept as they are; one
-    that has a name of ours but is something else (`columns` names another, or it is the input of a conversation)
-    becomes `other_NAME`, so that it is neither lost nor taken for ours when the samples are written and read again.
+    Recognised are instruction/response, instruction/input/output (Alpaca) and instruction/context/response (Dolly; what
+    is not empty there follows the instruction after a blank line), prompt/completion, and conversations (`messages`,
+    ShareGPT's `conversations`), of which the first exchange is taken and the columns `conversations.FACTS` are added.
+    Other columns are kept as they are; one that has a name of ours but is something else (`columns` names another, or
+    it is the input of a conversation) becomes `other_NAME`, so that it is neither lost nor taken for ours when the
+    samples are written and read again.
 
     Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
     Returns columns id, instruction, response, source, licence (text, never null), then the others. Source defaults to
@@ -51,7 +65,12 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
 
 
 def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str], revision: str | None = None) -> pd.DataFrame:
-    """Samples of a dataset of the Hugging Face hub (or of a local folder in its layout), as `read_samples` gives them.
+    """Samples of a dataset of the Hugging Face hub, as `read_samples` gives them; see `load_hub_records`."""
+    return make_samples(load_hub_records(path, split=split, revision=revision), source=path, columns=columns)
+
+
+def load_hub_records(path: str, *, split: str, revision: str | None = None, bad: BadRows | None = None) -> Records:
+    """Records of a dataset of the Hugging Face hub (or of a local folder in its layout).
 
     Parameters: revision, commit, branch or tag of a dataset of the hub; None takes the newest.
     Raises ValueError if the dataset or its split cannot be loaded.
@@ -62,19 +81,31 @@ def load_hub_samples(path: str, *, split: str, columns: Mapping[str, str], revis
         table = load_dataset(path, split=split, revision=revision).with_format("arrow")[:]
     except Exception as error:
         raise ValueError(f"cannot load split {split!r} of dataset {path!r} from the hub: {error}") from error
-    return make_samples(arrow_records(table, f"{path} ({split})"), source=path, columns=columns)
+    return arrow_records(table, f"{path} ({split})", bad)
 
 
 def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """Samples of records; see `read_samples`. Parameters: source, where the records have none of their own."""
+    return place_samples(records, source=source, columns=columns).drop(columns=ROW)
+
+
+def place_samples(records: Records, *, source: str, columns: Mapping[str, str], turns: Turns = "first") -> pd.DataFrame:
+    """Samples of records as `make_samples` gives them, with a column `ROW`: which record each is of, from 0.
+
+    Parameters: turns, which exchanges of a conversation are samples (`conversations.find_exchanges`). With `all` there
+    is a column `N_READ`, the turns up to the response, and the second exchange of a conversation of id x is x#2.
+    """
     for ours, theirs in columns.items():
         if theirs not in records.columns:
             found = ", ".join(records.columns)
             raise ValueError(f"{records.name}: no column {theirs!r} to take as {ours}; the file has: {found}")
     if broken := [name for name in records.columns if not is_unicode(name)]:
         raise ValueError(f"{records.name}: column name {broken[0]!r} {HALF_A_PAIR}")
-    texts, used = _instructions_and_responses(records, columns)
-    table = pd.DataFrame({name: normalise(values) for name, values in texts.items() if name not in FACTS})
+    texts, used = _instructions_and_responses(records, columns, turns)
+    rows = texts.pop(ROW, None)
+    if turns == "all" and rows is not None:
+        records = replace(records, numbers=records.numbers[rows], columns=take_rows(records.columns, rows.tolist()))
+    table = pd.DataFrame({name: normalise(texts[name]) for name in ("instruction", "response")})
     for name, default in (("source", source), ("licence", "")):
         theirs = columns.get(name, name if name in records.columns else ALSO_CALLED.get(name, name))
         used.add(theirs)
@@ -84,13 +115,17 @@ def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -
         else:
             table[name] = pd.Series(default, index=table.index, dtype="str")
     used.add(columns.get("id", "id"))
-    table.insert(0, "id", _ids(records, columns.get("id", "id"), table))
+    table.insert(0, "id", _ids(records, columns.get("id", "id"), table, rows if turns == "all" else None))
     for name in FACTS:
         if name in texts:
             table[name] = texts[name]
+    table[ROW] = range(len(table)) if rows is None else rows
+    if N_READ in texts and turns == "all":
+        table[N_READ] = texts[N_READ]
     extras = [name for name in records.columns if name not in used]
-    others = {_other_name(name, [*table, "input"], extras): _column(records.columns[name]) for name in extras}
-    return pd.concat([table, _to_pandas(others)], axis=1).sort_values(
+    others = {_other_name(name, [*table, "input"], extras): arrow_column(records.columns[name]) for name in extras}
+    usable = ~records.refused
+    return pd.concat([table, _to_pandas(others)], axis=1)[usable].sort_values(
         ["id", "source"], kind="stable", ignore_index=True
     )
 
@@ -101,7 +136,7 @@ def normalise(texts: pd.Series | pa.Array) -> pd.Series:
     >>> normalise(pd.Series([" e\u0301\r\n"])).tolist() == ["\u00e9"]
     True
     """
-    array = texts if isinstance(texts, pa.Array) else pa.array(texts, type=pa.large_string())
+    array = texts if isinstance(texts, pa.Array) else pa.array(texts.to_numpy(dtype=object), type=pa.large_string())
     composed = pc.utf8_normalize(array, form="NFC")
     lines = pc.replace_substring(pc.replace_substring(composed, "\r\n", "\n"), "\r", "\n")
     return pc.utf8_trim_whitespace(lines).to_pandas().astype("str")
@@ -113,62 +148,40 @@ def content_ids(samples: pd.DataFrame) -> list[str]:
     return [hashlib.sha256(f"{instruction}\0{response}".encode()).hexdigest()[:16] for instruction, response in pairs]
 
 
-def save_samples(samples: pd.DataFrame, path: str | Path) -> None:
-    """Write samples as .parquet or .jsonl, whole or not at all.
+def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns that hold the texts: instruction, response and, if there, input; or the one of conversations.
 
-    JSON has no word for NaN and infinities: they become null in .jsonl.
-    Raises ValueError at another ending, and for a column of bytes in .jsonl.
+    Raises ValueError if there are none that are known.
     """
-    path = Path(path)
-    if path.suffix not in {".parquet", ".jsonl"}:
-        raise ValueError(f"{path}: samples are written as .parquet or .jsonl, not {path.suffix!r}")
-    table = pa.Table.from_pandas(samples, preserve_index=False)
-    with write_aside(path) as aside:
-        if path.suffix == ".parquet":
-            pq.write_table(table, aside)
-            return
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            for batch in table.to_batches(max_chunksize=10_000):
-                file.writelines(_json_line(row) for row in batch.to_pylist())
-
-
-def _json_line(row: dict[str, Any]) -> str:
-    """One row as a line of JSON."""
-    plain = {name: _plain(value, name) for name, value in row.items()}
-    return f"{json.dumps(plain, ensure_ascii=False, allow_nan=False, default=str)}\n"
-
-
-def _plain(value: Any, column: str) -> Any:
-    """A value of a column that JSON can hold, at any depth; dates and the like are left to `str`."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, bytes):
-        raise ValueError(f"column {column!r} holds bytes, which JSON lines cannot: write .parquet")
-    if isinstance(value, list | tuple):
-        return [_plain(item, column) for item in value]
-    if isinstance(value, dict):
-        return {name: _plain(item, column) for name, item in value.items()}
-    return value
-
-
-def _instructions_and_responses(records: Records, columns: Mapping[str, str]) -> tuple[dict[str, Any], set[str]]:
-    """Instruction and response texts (and `FACTS` of conversations), and the columns that they used up."""
     names = set(records.columns)
     mapped = [(columns.get("instruction", ours), columns.get("response", theirs)) for ours, theirs in PAIRS]
     pair = next((pair for pair in mapped if set(pair) <= names), None)
     if pair:
-        folded = columns.get("input", "input")
-        instruction = records.texts(pair[0])
-        if folded in names:
-            instruction = _fold(instruction, records.texts(folded, required=False))
-        return {"instruction": instruction, "response": records.texts(pair[1])}, {*pair, folded}
+        asked = [columns["input"]] if "input" in columns else ["input"] if "input" in names else []
+        if not asked and pair[0] == "instruction" and "context" in names:  # as Dolly calls it
+            asked = ["context"]
+        return (*pair, *asked)
     chat = next((name for name in CONVERSATIONS if name in names), None)
     if chat is None:
         forms = "; ".join(" + ".join(form) for form in (*PAIRS, *((name,) for name in CONVERSATIONS)))
         raise ValueError(
             f"{records.name}: has columns {', '.join(records.columns)}; expected {forms}; or map `columns`"
         )
-    return dict(first_exchanges(records, chat)), set()
+    return (chat,)
+
+
+def _instructions_and_responses(
+    records: Records, columns: Mapping[str, str], turns: Turns
+) -> tuple[dict[str, Any], set[str]]:
+    """Instruction and response texts (of conversations `FACTS`, `ROW` and `N_READ` too), and the columns used up."""
+    found = find_texts(records, columns)
+    if len(found) == 1:
+        exchanges = find_exchanges(records, found[0], turns=turns).rename(columns={"row": ROW, "n_read": N_READ})
+        return {str(name): exchanges[name] for name in exchanges} | {ROW: exchanges[ROW].to_numpy()}, set()
+    instruction = records.texts(found[0])
+    for given in found[2:]:
+        instruction = _fold(instruction, records.texts(given, required=False))
+    return {"instruction": instruction, "response": records.texts(found[1])}, set(found)
 
 
 def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
@@ -180,24 +193,31 @@ def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(given, ""), instruction, both)
 
 
-def _ids(records: Records, column: str, samples: pd.DataFrame) -> list[str]:
-    """Ids of the file (text or whole numbers, each once), or made of the content."""
+def _ids(records: Records, column: str, samples: pd.DataFrame, rows: NDArray[np.int64] | None) -> list[str]:
+    """Ids of the file (text or whole numbers, each once), or made of the content.
+
+    Parameters: rows, which record each sample is of, where it may be the same for several.
+    """
     if column not in records.columns:
         return content_ids(samples)
     values = records.columns[column]
     listed = values if isinstance(values, list) else values.to_pylist()
+    if rows is not None:
+        nth = pd.Series(rows).groupby(rows).cumcount()
+        listed = [f"{value}#{n + 1}" if n else value for value, n in zip(listed, nth, strict=True)]
     first: dict[str, int] = {}
     for row, value in enumerate(listed):
         if not isinstance(value, str | int) or isinstance(value, bool) or not str(value).strip():
             shown = "missing" if value is MISSING else repr(value)
-            raise ValueError(f"{records.place(row)}: {column!r} must be text or a whole number, but is {shown}")
-        if not is_unicode(str(value)):
-            raise ValueError(f"{records.place(row)}: {column!r} {HALF_A_PAIR}")
-        if str(value) in first:
-            raise ValueError(
-                f"{records.place(row)}: id {str(value)!r} is already that of {records.place(first[str(value)])}"
-            )
-        first[str(value)] = row
+            records.refuse(row, f"{column!r} must be text or a whole number, but is {shown}")
+        elif not is_unicode(str(value)):
+            records.refuse(row, f"{column!r} {HALF_A_PAIR}")
+        elif str(value) in first:
+            records.refuse(row, f"id {str(value)!r} is already that of {records.place(first[str(value)])}")
+        else:
+            first[str(value)] = row
+            continue
+        first[f"\0{row}"] = row  # refused: no id of a file holds a NUL, and the sample goes
     return list(first)
 
 
@@ -209,8 +229,8 @@ def _other_name(name: str, ours: list[str], extras: list[str]) -> str:
     return name
 
 
-def _column(values: list[Any] | pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column that is only carried along; values of mixed types as JSON text."""
+def arrow_column(values: Column) -> pa.ChunkedArray:
+    """A column as it is in Arrow, null where a record lacks the key; values of mixed types as JSON text."""
     if not isinstance(values, list):
         return values
     present = [None if value is MISSING else value for value in values]

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import yaml
 
+from macromicro.corpus.readers import arrow_column
+from macromicro.corpus.records import Column, is_text
 from macromicro.study.files import write_aside
 
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -28,15 +31,18 @@ def save_card(
     path: str | Path,
     *,
     data_file: str,
+    columns: Mapping[str, Column],
     made_from: Mapping[str, Any],
     made_how: Mapping[str, Any],
     coverage: Mapping[str, Any],
     command: str,
+    shift: pd.DataFrame,
 ) -> None:
     """Write the card of the chosen samples.
 
     Parameters: chosen, with columns source and licence; data_file, the file with the samples, `-` for none;
-    made_from, made_how and coverage, name to value, each shown as a table; command, that chooses the same again.
+    columns, of that file; made_from, made_how and coverage, name to value, each shown as a table; command, that chooses
+    the same again; shift, how the samples differ from all (`shift.describe_shift`).
     """
     name = Path(data_file).name
     text = "\n\n".join(
@@ -53,11 +59,15 @@ def save_card(
             f"```\n{command}\n```",
             "## What it covers",
             _table(coverage, "", "value") if coverage else "No types were asked for, so no coverage is known.",
+            "## What moved with it",
+            "Diverse samples tend to be long ones, and some sources have more of them. A random draw of equal size "
+            "shows what choosing did.",
+            _table_of(shift.rename(columns={"measure": "", "random": "random draw"})),
             "## Sources and licences",
-            "Every row keeps the licence of its source in the column `licence`; none was changed or added.",
+            "Every row keeps the licence that it has in the file; none was changed or added.",
             _count(chosen, ["source", "licence"]),
             "## Columns",
-            _table({str(column): _kind(chosen[column]) for column in chosen}, "column", "type"),
+            _table({name: _kind(values) for name, values in columns.items()}, "column", "type"),
         ]
     )
     with write_aside(path) as aside:
@@ -107,9 +117,16 @@ def _count(chosen: pd.DataFrame, columns: list[str]) -> str:
     return "\n".join([f"| {' | '.join(columns)} | samples |", "|---|---|---|", *rows])
 
 
-def _kind(column: pd.Series) -> str:
+def _table_of(table: pd.DataFrame) -> str:
+    """A table as Markdown."""
+    rows = [f"| {' | '.join(map(_cell, row))} |" for row in table.itertuples(index=False)]
+    return "\n".join([f"| {' | '.join(table.columns)} |", "|---" * table.shape[1] + "|", *rows])
+
+
+def _kind(values: Column) -> str:
     """What a column holds, in a word."""
-    return "text" if pd.api.types.is_string_dtype(column) else str(column.dtype)
+    held = arrow_column(values).type
+    return "text" if is_text(held) else "list" if pa.types.is_large_list(held) else str(held).partition("<")[0]
 
 
 def _cell(value: Any) -> str:

@@ -22,10 +22,14 @@ Embed = Callable[[pd.Series], NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Rows of the chosen samples, sorted, and what can be said about them: `facts`, name to text or number."""
+    """Rows of the chosen samples, sorted, and what can be said about them: `facts`, name to text or number.
+
+    `reasons`, shape (n_samples,), says why each of the others was not chosen; '' for the chosen.
+    """
 
     rows: NDArray[np.int64]
     facts: dict[str, Any]
+    reasons: NDArray[np.object_]
 
 
 def choose(
@@ -38,24 +42,29 @@ def choose(
     seed: int,
     types: TypeMatrix | None,
     embed: Embed,
+    weights: NDArray[np.int64] | None = None,
 ) -> Choice:
     """The rows of `size` samples chosen by one method, with what they cover of `types` and what chance would cover.
 
     Parameters: samples sorted by id; level, the diversity level in percent of the method `even`; types, of the same
     samples in the same order, needed for `even` and `max-coverage` and else only described; embed, used by `k-center`
-    and `facility-location`.
+    and `facility-location`; weights, of `even` only: as in `select_datasets`.
     Raises ValueError if the corpus, or the pool at this level, is smaller than `size`, or types are missing.
     """
     if types is not None:
         _check_same(samples, types)
     facts: dict[str, Any] = {}
+    reasons = np.full(len(samples), "not drawn", dtype=object)
     if method == "even":
         if types is None:
             raise ValueError(f"method {method!r} needs types: give a granularity")
         peeling = peel(types, seed=seed_of("peel", seed))
-        table, chosen = select_datasets(types, peeling, levels=[level], sizes=[size], seed=seed)
+        table, chosen = select_datasets(types, peeling, levels=[level], sizes=[size], seed=seed, weights=weights)
         rows = next(iter(chosen.values()))
         facts = {"types in the pool": int(table["k"].iloc[0]), "samples in the pool": int(table["pool_size"].iloc[0])}
+        in_pool = np.isin(np.arange(len(samples)), peeling.pool(int(table["k"].iloc[0])))
+        reasons[~in_pool] = "not in the pool of this level"
+        reasons[types.untyped] = "carries no type"
     else:
         texts = samples[part]
         rows = choose_rows(
@@ -69,7 +78,58 @@ def choose(
         )
     if types is not None:
         facts |= describe_coverage(types, rows, stream("by chance", seed))
-    return Choice(rows, facts)
+    reasons[rows] = ""
+    return Choice(rows, facts, reasons)
+
+
+def choose_by_group(
+    samples: pd.DataFrame,
+    part: Part,
+    groups: pd.Series,
+    *,
+    method: Method,
+    size: int,
+    level: int,
+    seed: int,
+    types: TypeMatrix | None,
+    embed: Embed,
+    weights: NDArray[np.int64] | None = None,
+) -> Choice:
+    """The rows of `size` samples, chosen as by `choose` within each group, as many of it as its share of the samples.
+
+    Parts of samples go to the largest remainders. Parameters: groups, shape (n_samples,), of any values; the others as
+    `choose`. Raises as it, naming the group.
+    """
+    if types is not None:
+        _check_same(samples, types)
+    reasons = np.full(len(samples), "not drawn", dtype=object)
+    for name, quota in share_out(groups.value_counts(), size).items():
+        held = np.flatnonzero((groups == name).to_numpy())
+        if not quota:
+            continue
+        texts, weighed = samples.iloc[held], None if weights is None else weights[held]
+        found = None if types is None else types.take(held)
+        given: dict[str, Any] = {"method": method, "level": level, "seed": seed, "embed": embed, "weights": weighed}
+        try:
+            reasons[held] = choose(texts, part, size=quota, types=found, **given).reasons
+        except ValueError as error:
+            raise ValueError(f"group {name!r} of {len(held)} samples: {error}") from None
+    rows = np.flatnonzero(reasons == "")
+    facts: dict[str, Any] = {} if types is None else describe_coverage(types, rows, stream("by chance", seed))
+    return Choice(rows, {"groups": int(groups.nunique()), **facts}, reasons)
+
+
+def share_out(counts: pd.Series, size: int) -> dict[Any, int]:
+    """`size` shared out over groups in proportion to their counts, the rest to the largest remainders (Hamilton).
+
+    >>> share_out(pd.Series({"a": 5, "b": 3, "c": 2}), 4)
+    {'a': 2, 'b': 1, 'c': 1}
+    """
+    exact = counts.sort_index() * size / counts.sum()
+    quotas = np.floor(exact).astype(int)
+    order = (exact - quotas).sort_values(ascending=False, kind="stable").index
+    quotas[order[: size - int(quotas.sum())]] += 1
+    return {name: int(quota) for name, quota in quotas.items()}
 
 
 def _check_same(samples: pd.DataFrame, types: TypeMatrix) -> None:

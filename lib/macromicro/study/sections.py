@@ -61,8 +61,7 @@ class CorpusParams(Section):
     others that are used. `eval_file` names a file with the prompts instead, by its path from the folder of the corpus
     file or an absolute one; `eval_share` then holds nothing out. `n_eval` is the most prompts that are used. Prompts of
     which `max_overlap` or more stands in a sample or in base-model text are not. `max_lost` is the largest share of
-    conversations that may lose system turns, or begin otherwise than with a user and an answer; beyond it the study
-    fails.
+    conversations that may begin otherwise than with a user and an answer; beyond it the study fails.
     """
 
     source: Literal["pydocs", "file", "hub"] = "pydocs"

@@ -1,0 +1,77 @@
+"""Samples in the shapes in which trainers read them: TRL's, Alpaca's, OpenAI's, or that of the file they came from."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+
+from macromicro.corpus.readers import N_READ, ROW, find_texts
+from macromicro.corpus.records import MISSING, Column, Records, take_rows
+
+Shape: TypeAlias = Literal["same", "trl", "alpaca", "messages"]
+FILE = "_file"
+"""Column of samples: which of several files each is of, from 0."""
+
+
+def shape_rows(
+    chosen: pd.DataFrame, files: Sequence[Records], shape: Shape, *, columns: Sequence[Mapping[str, str]]
+) -> dict[str, Column]:
+    """The rows of the chosen samples, as columns to write, in the order of the samples.
+
+    `same` has the rows as they are in the files, which must then have the same columns; where `N_READ` says so,
+    conversations end with the answer that is the response. `trl` has prompt and
+    completion, `alpaca` instruction, input (always empty: it is part of the instruction by now) and output, `messages`
+    a user turn and an assistant turn; in these, the other columns of the files follow, but for those that held texts.
+
+    Parameters: chosen, columns instruction, response, `FILE` and `readers.ROW`; columns, of each file, as in
+    `readers.find_texts`. Raises ValueError if files of different columns are to keep their shape.
+    """
+    if shape == "same":
+        other = next((file for file in files if set(file.columns) != set(files[0].columns)), None)
+        if other is not None:
+            held = "; ".join(f"{file.name} has {', '.join(file.columns)}" for file in (files[0], other))
+            raise ValueError(f"files of different columns have no common shape: {held}; give --format")
+        rows = _gather(chosen, [file.columns for file in files])
+        if N_READ in chosen:
+            [name] = find_texts(files[0], columns[0])
+            rows[name] = [list(talk)[:n] for talk, n in zip(_listed(rows[name]), chosen[N_READ], strict=True)]
+        return rows
+    texts = _texts(chosen["instruction"].tolist(), chosen["response"].tolist(), shape)
+    others = []
+    for file, mapped in zip(files, columns, strict=True):
+        used = {*find_texts(file, mapped), *texts}
+        others.append({name: values for name, values in file.columns.items() if name not in used})
+    return {**texts, **_gather(chosen, others)}
+
+
+def _texts(asked: list[str], answers: list[str], shape: Shape) -> dict[str, Column]:
+    """The columns of the texts."""
+    if shape == "trl":
+        return {"prompt": asked, "completion": answers}
+    if shape == "alpaca":
+        return {"instruction": asked, "input": [""] * len(asked), "output": answers}
+    pairs = zip(asked, answers, strict=True)
+    return {
+        "messages": [
+            [{"role": "user", "content": instruction}, {"role": "assistant", "content": response}]
+            for instruction, response in pairs
+        ]
+    }
+
+
+def _gather(chosen: pd.DataFrame, files: Sequence[Mapping[str, Column]]) -> dict[str, Column]:
+    """The rows of the samples out of the columns of one file, or of several, where some may lack columns."""
+    if len(files) == 1:
+        return take_rows(files[0], chosen[ROW].tolist())
+    gathered: dict[str, list[Any]] = {name: [MISSING] * len(chosen) for name in chain.from_iterable(files)}
+    for place, columns in enumerate(files):
+        held = (chosen[FILE] == place).to_numpy().nonzero()[0].tolist()
+        for name, values in take_rows(columns, chosen[ROW].iloc[held].tolist()).items():
+            for row, value in zip(held, _listed(values), strict=True):
+                gathered[name][row] = value
+    return dict(gathered)
+
+
+def _listed(values: Column) -> list[Any]:
+    return values if isinstance(values, list) else values.to_pylist()

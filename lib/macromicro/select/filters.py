@@ -1,0 +1,67 @@
+"""Which samples a person does not want to choose from, and why: near-duplicates, what overlaps an evaluation set, ...
+
+Each filter gives a reason per sample, '' for those that stay, so that what is left out can be listed.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from macromicro.corpus.clean import normal_form
+from macromicro.corpus.overlap import find_overlaps, near_duplicates
+from macromicro.select.describe import NEAR
+from macromicro.select.population import has_length
+
+MIN_OVERLAP = 0.7
+"""Share of the word 5-grams of an evaluation prompt that stand in a sample from which on it is left out."""
+
+Reasons = NDArray[np.object_]
+
+
+def whole_texts(samples: pd.DataFrame) -> pd.Series:
+    """Instruction and response of each sample as one text, by id."""
+    return (samples["instruction"] + "\n" + samples["response"]).set_axis(samples["id"])
+
+
+def find_near_duplicates(samples: pd.DataFrame) -> Reasons:
+    """Why samples repeat others: all of a group of near-duplicates (`overlap.near_duplicates`) but the first by id.
+
+    Parameters: samples, sorted by id, columns id, instruction and response.
+    """
+    found = near_duplicates(whole_texts(samples), threshold=NEAR)
+    others = found[found["id"] != found["group"]].set_index("id")["group"]
+    return _reasons(samples, {str(name): f"near-duplicate of {group}" for name, group in others.items()})
+
+
+def find_overlapping(samples: pd.DataFrame, prompts: pd.DataFrame) -> tuple[Reasons, dict[str, int]]:
+    """Why samples overlap with an evaluation set, and how many of its prompts and of the samples do.
+
+    A sample overlaps if it asks what a prompt asks (in normal form), or holds `MIN_OVERLAP` or more of the word 5-grams
+    of a prompt (`overlap.find_overlaps`); the most similar prompt is named.
+    Parameters: samples and prompts, columns id, instruction; of samples response too.
+    """
+    asked = prompts.drop_duplicates("id").set_index("id")["instruction"]
+    by_form = dict(zip(normal_form(asked), asked.index, strict=True))
+    same = normal_form(samples["instruction"]).map(by_form).to_numpy(dtype=object)
+    equal = {name: prompt for name, prompt in zip(samples["id"], same, strict=True) if isinstance(prompt, str)}
+    found = find_overlaps(asked, whole_texts(samples), threshold=MIN_OVERLAP, n_most=len(samples))
+    strongest = found.sort_values(["similarity", "id"], ascending=[False, True]).drop_duplicates("other_id")
+    rows = zip(strongest["other_id"], strongest["id"], strongest["similarity"], strict=True)
+    why = {name: f"holds {similarity:.0%} of {prompt}" for name, prompt, similarity in rows}
+    why |= {name: f"asks what {prompt} asks" for name, prompt in equal.items()}
+    n_met = len(set(found["id"]) | set(equal.values()))
+    return _reasons(samples, why), {"prompts": len(asked), "prompts that overlap": n_met, "samples left out": len(why)}
+
+
+def find_outside(lengths: ArrayLike, band: Sequence[int], unit: str) -> Reasons:
+    """Why samples are too short or too long. Raises ValueError if all are. Parameters: unit, of the lengths."""
+    lengths = np.asarray(lengths)
+    outside = ~has_length(lengths, band)
+    return np.array([f"{n} {unit}" if out else "" for n, out in zip(lengths, outside, strict=True)], dtype=object)
+
+
+def _reasons(samples: pd.DataFrame, why: dict[str, str]) -> Reasons:
+    """The reasons in the order of the samples."""
+    return samples["id"].map(why).fillna("").to_numpy(dtype=object)

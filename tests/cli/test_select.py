@@ -1,0 +1,150 @@
+"""The options of `select` that say what may be chosen, and what comes back."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from tests.cli.test_bad_input import TAGS, WORDS, run, write
+
+LONG = "tell me how the old mill by the river turns the heavy wheel of stone all day long"
+
+
+def records(n=20):
+    return [
+        {
+            "instruction": f"question {n}",
+            "output": " ".join(f"w{k}" for k in range(n % 5 + 1)),
+            "source": "ab"[n % 4 == 0],
+        }
+        for n in range(n)
+    ]
+
+
+def lines(folder, name):
+    return [json.loads(line) for line in (folder / name).read_text().splitlines()]
+
+
+def test_every_sample_is_chosen_or_listed_with_its_reason(tmp_path):
+    near = [{"instruction": f"{LONG}{end}", "output": "fine", "source": "a"} for end in ("", " and", " or")]
+    rest = [
+        {"instruction": "question 1", "output": "w0 w1", "source": "a"},
+        {"instruction": "question 1", "output": "other", "source": "a"},
+        {"instruction": "q", "output": " ", "source": "a"},
+        {"instruction": "no word", "output": "?", "source": "a"},
+        {"instruction": "Asked for?", "output": "w0", "source": "a"},
+    ]
+    given = [*records(), *near, *rest]
+    write(tmp_path, given)
+    (tmp_path / "eval.jsonl").write_text('{"prompt": "asked  FOR?"}\n')
+    done = run(
+        tmp_path, "select", "my.jsonl", "-n", "25%", "-o", "x.jsonl", "--rejected", "left.jsonl",
+        "--exclude", "eval.jsonl", "--near-duplicates", "drop", "--length", ":4", *WORDS,
+    )  # fmt: skip
+    assert not done.error
+    chosen, left = lines(tmp_path, "x.jsonl"), lines(tmp_path, "left.jsonl")
+    assert all(row in given and len(row["output"].split()) <= 4 for row in chosen)
+    assert len(chosen) + len(left) == len(given)
+    by_place = {row["place"]: row["reason"] for row in left}
+    assert by_place["my.jsonl, line 24"].startswith("repeats the sample")
+    repeats = [by_place.get(f"my.jsonl, line {number}", "").startswith("repeats the instr") for number in (2, 25)]
+    assert sorted(repeats) == [False, True]
+    assert by_place["my.jsonl, line 5"] == "5 words in the response"
+    assert by_place["my.jsonl, line 26"] == "no text"
+    assert by_place["my.jsonl, line 27"] in ("carries no type", "0 words in the response")
+    assert by_place["my.jsonl, line 28"] == "asks what eval.jsonl, line 1 asks"
+    assert sum("near-duplicate of" in reason for reason in by_place.values()) == 2
+    card = (tmp_path / "x.jsonl.card.md").read_text()
+    assert "| near-duplicates, dropped | 2 |" in card
+    assert "| samples that overlap with eval.jsonl, dropped | 1 |" in card
+    assert "| repeated instructions with another response, dropped | 1 |" in card
+    assert "| repeated samples, dropped | 1 |" in card
+    assert "| length of responses | :4 |" in card
+
+
+def test_repeated_instructions_may_be_kept(tmp_path):
+    write(tmp_path, [{"instruction": "same", "response": f"word{n % 3}"} for n in range(6)])
+    done = run(tmp_path, "select", "my.jsonl", "-n", "100%", "-o", "x.jsonl", "--repeats", "keep", *WORDS)
+    assert not done.error
+    assert sorted(row["response"] for row in lines(tmp_path, "x.jsonl")) == ["word0", "word1", "word2"]
+
+
+def test_the_mix_of_a_column_is_kept(tmp_path):
+    write(tmp_path, records(40))
+    for method in ("even", "random", "longest"):
+        asked = ("select", "my.jsonl", "-n", 8, "-o", "x.csv", "--stratify", "source", "--method", method, *WORDS)
+        assert not run(tmp_path, *asked).error
+        assert pd.read_csv(tmp_path / "x.csv")["source"].value_counts().to_dict() == {"a": 6, "b": 2}
+    assert "no such column; there are id, instruction" in run(tmp_path, *asked, "--stratify", "sauce").error
+
+
+def test_a_budget_of_tokens(tmp_path):
+    write(tmp_path, [{"instruction": f"q{n}", "response": " ".join(f"w{k}" for k in range(n))} for n in range(1, 21)])
+    asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--budget", "tokens", *WORDS)
+    assert not run(tmp_path, *asked).error
+    n_words = [len(row["response"].split()) for row in lines(tmp_path, "x.jsonl")]
+    assert 52 <= sum(n_words) < 52 + max(n_words)  # five samples of 10.5 words on average
+    assert "--budget tokens is for --method even" in run(tmp_path, *asked, "--method", "random").error
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["--length", "5"], "--length 5: expected LOW:HIGH"),
+        (["--length", "9:5"], "--length 9:5: expected LOW:HIGH"),
+        (["--length", "90:"], "holds none of 20 samples"),
+        (["--rejected", "x.jsonl"], "the output would replace the subset"),
+        (["--rejected", "x.jsonl.card.md"], "expected a name that ends in"),
+        (["--exclude", "my.jsonl", "--rejected", "my.jsonl"], "would replace the input"),
+    ],
+)
+def test_refused(tmp_path, options, rule):
+    write(tmp_path, records())
+    done = run(tmp_path, "select", "my.jsonl", "-n", 2, "-o", "x.jsonl", *options, *WORDS)
+    assert rule in done.error
+    assert done.files == ["my.jsonl"]
+
+
+def test_bad_rows_are_listed_beside_the_output(tmp_path):
+    path = write(tmp_path, records(6))
+    path.write_text(path.read_text() + '{"instruction": 3, "output": "x", "source": "a"}\n')
+    asked = ("select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random")
+    assert "my.jsonl, line 7: 'instruction' must be text" in run(tmp_path, *asked).error
+    done = run(tmp_path, *asked, "--bad-rows", "skip")
+    assert done.files == ["my.jsonl", "x.jsonl", "x.jsonl.bad.jsonl", "x.jsonl.card.md"]
+    assert lines(tmp_path, "x.jsonl.bad.jsonl") == [
+        {"place": "my.jsonl, line 7", "reason": "'instruction' must be text, not int 3"}
+    ]
+    assert "| records that cannot be used, skipped | 1 |" in (tmp_path / "x.jsonl.card.md").read_text()
+
+
+def test_files_of_one_shape_are_one_corpus(tmp_path):
+    write(tmp_path, records(4), "a.jsonl")
+    write(tmp_path, [{**record, "instruction": f"other {record['instruction']}"} for record in records(4)], "b.jsonl")
+    done = run(tmp_path, "select", "a.jsonl", "b.jsonl", "-n", "100%", "-o", "x.jsonl", "--method", "random")
+    assert not done.error
+    assert sum(row["instruction"].startswith("other") for row in lines(tmp_path, "x.jsonl")) == 4
+    assert "would replace the input 1" in run(tmp_path, "select", "a.jsonl", "b.jsonl", "-n", 1, "-o", "b.jsonl").error
+
+
+def test_a_misspelled_tokenizer_is_named_at_once(tmp_path):
+    done = run(tmp_path, "select", "none.jsonl", "-n", 1, "-o", "x.jsonl", "--tokenizer", "wrods")
+    assert done.error == "macromicro: --tokenizer wrods: no such tokenizer; did you mean words?"
+
+
+CHINESE = ["机器学习是人工智能的一个分支", "春天来了花儿开了", "先把鸡蛋打散再炒熟", "北京的故宫和长城都很著名"]
+
+
+def test_chinese_on_the_command_line(tmp_path):
+    talks = ["，".join(CHINESE[n % 4 :] + CHINESE[: n % 3]) for n in range(60)]
+    write(tmp_path, [{"instruction": f"请解释第{n}个问题", "response": text} for n, text in enumerate(talks)])
+    asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl")
+    assert "take tokens of a tokenizer, such as bpe" in run(tmp_path, *asked, *WORDS).error
+    assert "take tags.tagger=llm, or tokens (micro)" in run(tmp_path, *asked, *TAGS).error
+    assert "metrics in words mean nothing" in run(tmp_path, "measure", "my.jsonl").error
+    assert run(tmp_path, "annotate", "my.jsonl", "-o", "t.jsonl", "--set", "tokens.low=2").error == ""
+    found = {name for row in lines(tmp_path, "t.jsonl") for name in row["types"]}
+    assert found & {"机器学习是人工智能的一个分支", "春天来了花儿开了"}  # not as the bytes of a tokenizer
+    assert run(tmp_path, *asked, "--set", "tokens.low=2").error == ""
+    card = (tmp_path / "x.jsonl.card.md").read_text()
+    assert "response, mean characters" in card and "mean words" not in card

@@ -1,0 +1,17 @@
+"""What moves with a choice, by hand."""
+
+import numpy as np
+import pandas as pd
+from macromicro.select.shift import describe_shift
+
+
+def test_lengths_sources_and_repeats():
+    texts = ["a", "b c", "d e f g", "d e f g"]
+    frame = pd.DataFrame({"id": list("wxyz"), "instruction": "one two", "response": texts, "source": list("kklk")})
+    table = describe_shift(frame.astype("str"), np.array([2, 3]), np.random.default_rng(0)).set_index("measure")
+    assert table.loc["response, mean words", ["all", "chosen"]].tolist() == ["2.8", "4.0"]
+    assert table.loc["instruction, mean characters", "chosen"] == "7.0"
+    assert table.loc["near-duplicates", ["all", "chosen"]].tolist() == ["", "100.0%"]
+    assert table.loc["source k", ["all", "chosen"]].tolist() == ["75.0%", "50.0%"]
+    one = describe_shift(frame.assign(source="k").astype("str"), np.array([0]), np.random.default_rng(0))
+    assert not one["measure"].str.startswith("source").any()
