@@ -13,7 +13,8 @@ from pathlib import Path
 
 from macromicro.models.basemodel import load_tokenizer
 from macromicro.models.llm import run_at_once
-from macromicro.models.serve import Server, serve
+from macromicro.models.serve import serve
+from macromicro.models.server import Server
 
 PROMPT = "Explain in a few words what a Python list is, and number {} of its uses."
 

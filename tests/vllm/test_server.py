@@ -14,7 +14,8 @@ from macromicro.judge.judges import open_judges
 from macromicro.models.answer import answer_models, how_answered
 from macromicro.models.basemodel import load_tokenizer, load_weights
 from macromicro.models.respond import respond_shards
-from macromicro.models.serve import Server, serve
+from macromicro.models.serve import serve
+from macromicro.models.server import Server
 from macromicro.models.smollm import unpack_smollm2
 from macromicro.study.sections import AnswerParams, EmbedParams, JudgeLlmParams, JudgeParams, RespondParams
 from peft import LoraConfig, get_peft_model

@@ -12,7 +12,8 @@ from tqdm import tqdm
 
 from macromicro.models.basemodel import follow_reference
 from macromicro.models.llm import run_at_once, send
-from macromicro.models.serve import ADAPTER, Server, can_be_invariant, find_version, serve, through_restart
+from macromicro.models.serve import ADAPTER, can_be_invariant, find_version, serve
+from macromicro.models.server import Server, through_restart
 from macromicro.study.compute import compute_dtype
 from macromicro.study.sections import AnswerParams
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from macromicro.models.llm import GREEDY, Ask, Conversation, ask_endpoint
 from macromicro.models.replies import Lazily
-from macromicro.models.serve import Server, count_gpus, serve, through_restart
+from macromicro.models.serve import count_gpus, serve
+from macromicro.models.server import Server, through_restart
 
 
 @contextmanager
