@@ -56,7 +56,7 @@ TESTS_BESIDE = {
     "measure/embedding_diversity": "measure/test_comparison.py",
     "measure/lexical": "measure/test_metrics.py",
     "measure/metrics": "measure/test_selfbleu.py",
-    "select/peel": "select/test_pools.py select/test_select.py",
+    "select/peel": "select/test_pools.py select/test_select.py select/test_rivals.py",
     "select/pools": "select/test_select.py",
     "select/select": "select/test_rivals.py",
 }

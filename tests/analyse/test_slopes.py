@@ -152,6 +152,21 @@ def test_the_table_holds_the_slope_and_its_other_readings():
     assert (row["covers"], row["note"]) == (SEVERAL_SEEDS, "")
 
 
+def test_the_uncertainty_of_one_seed_by_plain_least_squares():
+    levels = np.array([0.0, 50.0, 100.0])
+    values = np.random.default_rng(3).normal(size=(3, 6)) + np.outer(levels / 100, [0, 1, 2, 3, 8, 9])
+    found = fit_slope(Series(levels=(levels,), values=(values,)))
+    fits = [np.polyfit(levels / 100, values[:, prompt], 1) for prompt in range(6)]
+    residuals = np.column_stack([values[:, j] - np.polyval(fit, levels / 100) for j, fit in enumerate(fits)])
+    scatter = residuals.mean(axis=1)
+    noise = ((residuals - scatter[:, None]) ** 2).sum() / 5  # one degree of freedom of the levels, five of the prompts
+    squared = 1 / 0.5  # over the sum of squares of 0, 0.5 and 1 about their mean
+    slopes = [fit[0] for fit in fits]
+    assert found.value == pytest.approx(np.mean(slopes))
+    assert found.own == pytest.approx(squared * (scatter**2).sum())
+    assert found.shared == pytest.approx(max((np.var(slopes, ddof=1) - squared * noise) / 6, 0)) and found.shared > 0
+
+
 def test_holm_and_the_smallest_slope_count_the_slopes_of_a_family():
     worlds = [World(slope=0.6), World(slope=0.5), World(slope=0.1)]
     table = table_of(*worlds, families={"s0": "paper", "s1": "paper", "s2": "bands"})

@@ -75,6 +75,7 @@ def test_length_control_finds_the_win_rate_at_equal_length():
     rate, se, (low, high), note = at_equal_length(pairs)
     assert note == "" and 100 * won.mean() > rate + 5
     assert low < 100 * expit(centre) < high and abs(rate - 100 * expit(centre)) < 3 * se
+    assert se == pytest.approx((high - low) / (2 * 1.96), rel=0.01)
 
 
 def test_length_control_covers_what_it_promises():

@@ -85,5 +85,6 @@ def test_a_missing_metric_has_a_missing_interval():
 def test_what_cannot_be_resampled_is_refused():
     with pytest.raises(ValueError, match="n_texts=2 and n_groups=50 must be at least 3"):
         bootstrap_intervals(lambda rows: {"n": 1.0}, 2, seed=0)
-    with pytest.raises(ValueError, match="confidence=95 must be between 0 and 1"):
-        bootstrap_intervals(lambda rows: {"n": 1.0}, 9, seed=0, confidence=95)
+    for confidence in (95, 1.0, 0.0):
+        with pytest.raises(ValueError, match=f"confidence={confidence} must be between 0 and 1"):
+            bootstrap_intervals(lambda rows: {"n": 1.0}, 9, seed=0, confidence=confidence)

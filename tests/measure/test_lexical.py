@@ -145,6 +145,8 @@ def test_without_a_repetition_or_enough_tokens_there_is_no_value(texts):
 def test_bad_settings_name_the_rule():
     with pytest.raises(ValueError, match="threshold=1 must be between 0 and 1"):
         mtld(words("a b"), threshold=1)
+    with pytest.raises(ValueError, match="threshold=0 must be between 0 and 1"):
+        mtld(words("a b"), threshold=0)
     with pytest.raises(ValueError, match="n_orders=0 must be at least 1"):
         mtld(words("a b"), n_orders=0)
     with pytest.raises(ValueError, match="n_draws=0 must be at least 1"):

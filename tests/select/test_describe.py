@@ -136,6 +136,8 @@ def test_shown_samples_are_short_and_on_one_line():
     shown = show_samples(SAMPLES, [0, 2, 3], n=2, width=9)
     assert shown["instruction"].tolist() == ["say one", "add one …"]
     assert shown["response"].tolist() == ["one", "one and …"]
+    assert shown.columns.tolist() == ["instruction", "response"]
+    assert show_samples(SAMPLES, [0], n=1, width=7)["instruction"].tolist() == ["say one"], "just as long as may be"
     assert show_samples(SAMPLES, [2], n=5, width=20)["response"].tolist() == ["one two three"]
 
 
