@@ -61,10 +61,8 @@ def tiny_study(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.hookimpl(tryfirst=True)  # before that of xdist, which reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests that share what takes long to make go to one process: pytest's own fixtures are made once per process."""
-    for item in items:
-        for name in ("site", "home", "checkpoint"):
-            if name in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(name))
+    for name in ("site", "home", "checkpoint"):
+        if name in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(name))

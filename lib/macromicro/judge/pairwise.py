@@ -82,7 +82,7 @@ def read_verdict(reply: str) -> float:
 def read_token(reply: str) -> float:
     """How far answer A is ahead by the probabilities of a token, -1 to 1; missing if fewer than half say A or B.
 
-    >>> read_token('{"A": 0.6, " B": 0.2, "The": 0.2}'), read_token('{"A": 0.4, "Both": 0.6}')
+    >>> read_token('{"A": 0.75, " B": 0.25}'), read_token('{"A": 0.4, "Both": 0.6}')
     (0.5, nan)
     """
     shares = {"A": 0.0, "B": 0.0}
