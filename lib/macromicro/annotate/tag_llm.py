@@ -28,35 +28,24 @@ def open_tag_writer(
     *,
     model: str,
     revision: str | None,
-    base_url: str | None,
-    n_workers: int,
-    max_retries: int,
-    timeout: float,
     max_tokens: int,
     max_chars: int,
     max_untagged: float,
     cache: Path | None,
+    **reach: Any,
 ) -> WriteTags:
     """A function from texts and `n_tags` to tags and a report, see `write_tags`; nothing is loaded or asked yet.
 
-    Parameters: base_url, the address of an OpenAI-compatible server, or None to serve `model` here while it is asked;
-    n_workers, requests at a time; max_retries and timeout (seconds) per request; max_tokens of a reply; max_chars of a
-    text, where it is cut; max_untagged, the largest share of texts that may be left without tags; cache, an SQLite file
-    of replies.
+    Parameters: max_tokens of a reply; max_chars of a text, where it is cut; max_untagged, the largest share of texts
+    that may be left without tags; cache, an SQLite file of replies; reach, how the model's server is reached
+    (`sections.HOW_TO_REACH`), as in `asking.open_asking`.
     """
-    reach: dict[str, Any] = {
-        "base_url": base_url,
-        "n_workers": n_workers,
-        "max_retries": max_retries,
-        "timeout": timeout,
-    }
+    limits: dict[str, Any] = {"max_tokens": max_tokens, "max_chars": max_chars, "max_untagged": max_untagged}
 
     def write(texts: Sequence[str], n_tags: int) -> tuple[list[list[str]], dict[str, Any]]:
-        limits: dict[str, Any] = {"max_tokens": max_tokens, "max_chars": max_chars, "max_untagged": max_untagged}
-        named = name_model(model, revision)
-        how: dict[str, Any] = {"model": model, "revision": revision, "max_tokens": max_tokens, "log": log_beside(cache)}
-        with open_asking(**how, **reach) as ask:
-            return write_tags(texts, ask=ask, model=named, n_tags=n_tags, cache=cache, **limits)
+        opened = open_asking(model=model, revision=revision, max_tokens=max_tokens, log=log_beside(cache), **reach)
+        with opened as ask:
+            return write_tags(texts, ask=ask, model=name_model(model, revision), n_tags=n_tags, cache=cache, **limits)
 
     return write
 

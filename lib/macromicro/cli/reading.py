@@ -57,7 +57,7 @@ class Read:
         """Where samples stand, such as `my.jsonl, line 3`."""
         rows = zip(samples[FILE], samples[ROW], strict=True)
         found = ((self.records[file], row) for file, row in rows)
-        return [f"{source_name(one.name)}, {one.unit} {one.numbers[row]}" for one, row in found]
+        return [_place(one.name, one.unit, one.numbers[row]) for one, row in found]
 
 
 class Sieve:
@@ -103,9 +103,7 @@ def read_all(
 
 def list_bad(bad: BadRows) -> list[tuple[str, str]]:
     """Place and reason of every record that cannot be used."""
-    return [
-        (f"{source_name(name)}, {unit} {number}", reason) for (name, unit, number), reason in sorted(bad.found.items())
-    ]
+    return [(_place(*where), reason) for where, reason in sorted(bad.found.items())]
 
 
 def write_bad(bad: BadRows, output: str) -> None:
@@ -177,8 +175,13 @@ def read_prompts(file: str) -> pd.DataFrame:
         if alone is None:
             raise
     texts = records.texts(alone).to_pandas().astype("str").str.strip()
-    names = [f"{source_name(records.name)}, {records.unit} {number}" for number in records.numbers]
+    names = [_place(records.name, records.unit, number) for number in records.numbers]
     return pd.DataFrame({"id": names, "instruction": texts})
+
+
+def _place(name: str, unit: str, number: int) -> str:
+    """Where a record stands, without folders of the machine."""
+    return f"{source_name(name)}, {unit} {number}"
 
 
 def _check_columns(named: Mapping[str, str], records: Sequence[Records]) -> None:

@@ -1,7 +1,7 @@
 """What the command `select` does once its options are read."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,9 @@ def select_files(options: Options) -> None:
     measured = _measure(sieve.kept, options, settings) if band or options.budget == "tokens" else None
     if band and measured is not None:
         lengths, unit = measured
-        n_outside = sieve.drop(find_outside(lengths, band, f"{unit} in the response"))
-        about[f"responses outside {options.length} {unit}, dropped"] = n_outside
-        measured = lengths[(lengths >= band[0]) & (lengths <= band[1])], unit
+        outside = find_outside(lengths, band, f"{unit} in the response")
+        about[f"responses outside {options.length} {unit}, dropped"] = sieve.drop(outside)
+        measured = lengths[outside == ""], unit
     samples = sieve.kept
     about["samples chosen from"] = len(samples)
     size = count_samples(options.size, len(samples))
@@ -210,13 +210,9 @@ def _describe(
 ) -> dict[str, Any]:
     """How samples were chosen, name to value."""
     how: dict[str, Any] = {"method": options.method, "part": part, "size": size, "seed": options.seed}
-    named = {"stratify": "mix kept of", "length": "length of responses", "exclude": "overlaps left out with"}
-    asked: list[tuple[str, Callable[[Any], Any]]] = [
-        ("stratify", str),
-        ("length", str),
-        ("exclude", lambda x: Path(x).name),
-    ]
-    how |= {named[name]: show(getattr(options, name)) for name, show in asked if getattr(options, name)}
+    asked = {"mix kept of": options.stratify, "length of responses": options.length}
+    asked["overlaps left out with"] = Path(options.exclude).name if options.exclude else None
+    how |= {name: value for name, value in asked.items() if value}
     if measured is not None:
         how |= {"length counted in": measured[1], "budget": options.budget}
     how |= {"repeated instructions": options.repeats, "near-duplicates": options.near_duplicates}

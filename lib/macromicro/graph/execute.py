@@ -151,8 +151,9 @@ def _warm_kernels() -> type:
 
     class WarmKernelManager(AsyncKernelManager):
         def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
-            python, option, *rest = super().format_kernel_cmd(extra_arguments)
-            return [python, option, "macromicro.graph.warm", *rest]
+            command = super().format_kernel_cmd(extra_arguments)
+            module = command.index("-m") + 1
+            return [*command[:module], "macromicro.graph.warm", *command[module:]]
 
     return WarmKernelManager
 

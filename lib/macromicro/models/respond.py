@@ -87,9 +87,8 @@ def use_responses(
 
 
 def count_responses(responses: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """How the regenerated responses went, a row per fact: how they ended, refusals, and words (median, quartiles)."""
-    none = pd.DataFrame(columns=["id", "response", "ended"], dtype="str")
-    table = pd.concat([none, *responses], ignore_index=True)
+    """How the responses of all shards went, a row per fact: how they ended, refusals, and words (median, quartiles)."""
+    table = pd.concat(responses, ignore_index=True)
     there = table["response"].dropna()
     facts: dict[str, Any] = {name: int((table["ended"] == name).sum()) for name in ENDS}
     facts["refusals"] = int(there.str.match(REFUSAL).sum())

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -152,9 +151,9 @@ class Server:
         said, where = self._said(), f"see {_shown(self._log)}"
         if MEMORY_SIGNS.search(said):
             line = next(line for line in said.splitlines() if MEMORY_SIGNS.search(line))
-            raise MemoryError(f"vLLM ran out of memory, {_without_prefix(line)!r}: {where}")
+            raise MemoryError(f"vLLM ran out of memory, {line.strip()[-200:]!r}: {where}")
         causes = [found[1] for line in said.splitlines() if (found := CAUSE.match(line))]
-        last = causes[0] if causes else next(iter(deque(said.split("\n"), 2)), "")
+        last = (causes or said.splitlines()[-1:] or [""])[0]
         raise RuntimeError(f"vLLM's server died {self._n_starts} times, the last time of {last[:200]!r}: {where}")
 
 
@@ -201,7 +200,3 @@ def _answers(url: str) -> bool:
 
 def _shown(path: Path) -> str:
     return redact(str(path))
-
-
-def _without_prefix(line: str) -> str:
-    return line.strip()[-200:]

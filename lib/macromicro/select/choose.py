@@ -62,8 +62,8 @@ def choose(
         table, chosen = select_datasets(types, peeling, levels=[level], sizes=[size], seed=seed, weights=weights)
         rows = next(iter(chosen.values()))
         facts = {"types in the pool": int(table["k"].iloc[0]), "samples in the pool": int(table["pool_size"].iloc[0])}
-        in_pool = np.isin(np.arange(len(samples)), peeling.pool(int(table["k"].iloc[0])))
-        reasons[~in_pool] = "not in the pool of this level"
+        outside = np.setdiff1d(np.arange(len(samples)), peeling.pool(int(table["k"].iloc[0])))
+        reasons[outside] = "not in the pool of this level"
         reasons[types.untyped] = "carries no type"
     else:
         texts = samples[part]
@@ -87,18 +87,16 @@ def choose_by_group(
     part: Part,
     groups: pd.Series,
     *,
-    method: Method,
     size: int,
-    level: int,
     seed: int,
     types: TypeMatrix | None,
-    embed: Embed,
     weights: NDArray[np.int64] | None = None,
+    **how: Any,
 ) -> Choice:
     """The rows of `size` samples, chosen as by `choose` within each group, as many of it as its share of the samples.
 
-    Parts of samples go to the largest remainders. Parameters: groups, shape (n_samples,), of any values; the others as
-    `choose`. Raises as it, naming the group.
+    Parts of samples go to the largest remainders. Parameters: groups, shape (n_samples,), of any values; the others,
+    also those of `how`, as of `choose`. Raises as it, naming the group.
     """
     if types is not None:
         _check_same(samples, types)
@@ -109,9 +107,8 @@ def choose_by_group(
             continue
         texts, weighed = samples.iloc[held], None if weights is None else weights[held]
         found = None if types is None else types.take(held)
-        given: dict[str, Any] = {"method": method, "level": level, "seed": seed, "embed": embed, "weights": weighed}
         try:
-            reasons[held] = choose(texts, part, size=quota, types=found, **given).reasons
+            reasons[held] = choose(texts, part, size=quota, seed=seed, types=found, weights=weighed, **how).reasons
         except ValueError as error:
             raise ValueError(f"group {name!r} of {len(held)} samples: {error}") from None
     rows = np.flatnonzero(reasons == "")

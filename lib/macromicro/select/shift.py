@@ -27,7 +27,8 @@ def describe_shift(samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generato
     drawn = draw_baseline(len(samples), len(rows), rng)
     groups: dict[str, NDArray[np.int64]] = {"all": np.arange(len(samples), dtype=np.int64)}
     groups |= {"random": drawn, "chosen": rows}
-    unspaced, table = lacks_spaces(whole_texts(samples)), {}
+    texts, table = whole_texts(samples), {}
+    unspaced = lacks_spaces(texts)
     for part in PARTS:
         lengths: dict[str, NDArray[Any]] = {}
         if not unspaced:
@@ -35,7 +36,6 @@ def describe_shift(samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generato
         lengths["characters"] = samples[part].str.len().to_numpy()
         for unit, values in lengths.items():
             table[f"{part}, mean {unit}"] = {name: f"{values[held].mean():,.1f}" for name, held in groups.items()}
-    texts = whole_texts(samples)
     table["near-duplicates"] = {
         name: "" if name == "all" else f"{len(near_duplicates(texts.iloc[held], threshold=NEAR)) / len(held):.1%}"
         for name, held in groups.items()
