@@ -121,3 +121,14 @@ def test_a_file_of_conversations_without_a_word(tmp_path):
     silent = {"messages": [said("user", ""), said("assistant", "")]}
     (tmp_path / "a.jsonl").write_text(json.dumps(silent) + "\n")
     assert read_samples(tmp_path / "a.jsonl")[["instruction", "response"]].to_numpy().tolist() == [["", ""]]
+
+
+def test_the_first_exchange_is_one_of_a_user(tmp_path):
+    """A result of a tool that nobody asked for is no instruction; `last` and `all` read on."""
+    path = tmp_path / "a.json"
+    talk = [("tool", "42"), ("assistant", "It is 42."), ("user", "Why?"), ("assistant", "So.")]
+    path.write_text(json.dumps([{"messages": [{"role": role, "content": text} for role, text in talk]}]))
+    found = {turns: find_exchanges(read_records(path), "messages", turns=turns) for turns in ("first", "last", "all")}
+    assert found["first"]["response"].tolist() == [""]
+    assert found["last"]["response"].tolist() == ["So."]
+    assert found["all"]["response"].tolist() == ["It is 42.", "So."]

@@ -85,6 +85,11 @@ def test_a_reference_stands_for_the_checkpoint_and_holds_no_path(checkout: Path,
     original, _ = load_base_model(tiny_base())
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), original.parameters(), strict=True))
     assert tokenizer.get_vocab() == load_tokenizer(tiny_base()).get_vocab()
+    shutil.copytree(tiny_base(), tmp_path / "mine")
+    refer_to_base_model(tmp_path / "other", source=str(tmp_path / "mine"))
+    shutil.rmtree(tmp_path / "mine")
+    with pytest.raises(FileNotFoundError, match=r"mine \(\w+\) must be on this machine, but .* has gone"):
+        load_base_model(tmp_path / "other")
     shutil.rmtree(checkout / "outputs")
     with pytest.raises(FileNotFoundError, match=r"\) must be on this machine, but it is not known here"):
         load_base_model(tmp_path / "base")
