@@ -48,7 +48,7 @@ verify: $(INSTALLED) ## Hold every file of a study against the hashes of its man
 	python -m macromicro.graph.report --verify
 
 test: $(INSTALLED) ## Run the tests
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) --dist loadgroup --durations=20
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1 pytest -n $(CORES) --durations=20
 
 test-vllm: $(INSTALLED) $(VLLM)/.installed ## Run the tests that start vLLM's server with a real model
 	OMP_NUM_THREADS=1 pytest tests/vllm -m vllm --durations=10

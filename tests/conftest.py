@@ -4,6 +4,7 @@ import inspect
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,6 +13,12 @@ from macromicro.study.layout import find_root
 MODULES = "argparse ast asyncio collections csv datetime decimal email functools heapq inspect json logging".split()
 MODULES += "math os pathlib pickle random re shutil socket sqlite3 statistics string subprocess threading".split()
 
+TOGETHER = {
+    "book": ("tests/book/test_book.py", "tests/book/test_browser.py"),
+    "hostile": ("tests/book/test_hostile.py",),
+    "checkpoint": ("tests/models/test_smollm.py",),
+}
+"""Files of tests, by what they share."""
 TINY = {
     "study": "tiny",
     "description": "Every stage on a grid of two datasets.",
@@ -61,8 +68,13 @@ def tiny_study(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Tests that share what takes long to make go to one process: pytest's own fixtures are made once per process."""
-    for name in ("site", "home", "checkpoint"):
-        if name in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Tests that share what takes long to make go to one process, since fixtures are made once per process."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class TogetherScheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((name for name, files in TOGETHER.items() if nodeid.startswith(files)), nodeid)
+
+    return TogetherScheduling(config, log)
