@@ -40,9 +40,6 @@ def study(tmp_path, monkeypatch):
         for seed in strategy.select.seeds:
             tables = []
             for dataset in strategy.datasets(seed):
-                path = study.out.dataset(strategy.name, dataset.name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                pd.DataFrame({"id": [dataset.name]}).to_parquet(path)
                 for judge in study.judge.all_kinds:
                     place = 0 if dataset.level is None else LEVELS.index(dataset.level)
                     share = WON.get((strategy.name, judge), (0.5,) * 3)[place] + 0.02 * (2 * seed - 1) * (place - 1)
@@ -50,9 +47,14 @@ def study(tmp_path, monkeypatch):
                     own = {"dataset": dataset.name, "judge": judge, "order": None, "margin": won - 0.5}
                     prompts = [f"p{place:02d}" for place in range(100)]
                     tables.append(pd.DataFrame({"prompt_id": prompts, **own, "verdict": np.where(won, "win", "loss")}))
-            path = study.out.verdicts(strategy.name, seed)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pd.concat(tables).to_parquet(path)
+            names = [dataset.name for dataset in strategy.datasets(seed)]
+            levels = pd.DataFrame({"dataset": names, "digest": names})
+            for path, table in (
+                (study.out.verdicts(strategy.name, seed), pd.concat(tables)),
+                (study.out.levels(strategy.name, seed), levels),
+            ):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                table.to_parquet(path)
     return study
 
 

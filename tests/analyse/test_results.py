@@ -35,6 +35,8 @@ def study(tmp_path, monkeypatch):
             datasets = strategy.datasets(seed)[::-1]
             names, levels = [one.name for one in datasets], [one.level for one in datasets]
             grid = {"dataset": names, "size": 10, "level": pd.array(levels, dtype="Int64"), "seed": seed, "k": 4}
+            # level 0 and level 100 of the narrow strategy came to the same samples
+            grid["digest"] = "same" if strategy.name == "narrow" else names
             write(study.out.levels(strategy.name, seed), grid)
             scores = [50.0 + seed + (one.level or 20) / 10 for one in datasets]
             scored = pd.DataFrame({"dataset": names, "score": scores, "low": 40.0, "high": 60.0, "judge": "similarity"})
@@ -45,13 +47,12 @@ def study(tmp_path, monkeypatch):
             judged |= {"verdict": ["win", "tie", "loss"] * len(names), "judge": "similarity", "order": None}
             control = pd.DataFrame(judged).assign(verdict="loss", judge="length")
             write(study.out.verdicts(strategy.name, seed), pd.concat([pd.DataFrame(judged), control]))
-            for one in datasets:  # level 0 and level 100 of the narrow strategy came to the same samples
-                same = strategy.name == "narrow"
-                write(study.out.dataset(strategy.name, one.name), {"id": ["same" if same else one.name]})
+            for one in datasets:
                 write(study.out.losses(strategy.name, one.name), {"loss": [1.0] * (3 + seed)})
             write(study.out.metrics(strategy.name, seed), {"dataset": names * 2, "part": parts, "IE": 1.0})
     for seed in (0, 1):
         grid = {"dataset": [f"n10-s{seed}"], "size": 10, "level": pd.array([None], dtype="Int64"), "seed": seed}
+        grid["digest"] = ["b"]
         write(study.out.levels("baseline", seed), grid | {"response_tokens": 30.0 + seed})
         write(study.out.losses("baseline", f"n10-s{seed}"), {"loss": [1.0] * 9})
         scores = {"dataset": ["untuned"], "score": 20.0 + seed, "low": 10.0, "high": 30.0, "margin": -0.5,

@@ -169,7 +169,7 @@ def test_a_harmed_output_is_made_again_and_the_reason_said(finished, harm):
     reasons = {name: why for name, why in freshness.reconcile(finished).items() if why}
     words = "is missing" if harm == "removed" else "is not what was computed"
     assert reasons["4_select/response-micro/s0"] == f"datasets/response-micro/n40-d000-s0.parquet {words}"
-    assert set(reasons) == {"4_select/response-micro/s0", "5_finetune/response-micro/s0", "8_analyse/8_analyse"}
+    assert set(reasons) == {"4_select/response-micro/s0", "5_finetune/response-micro/s0"}
 
 
 def test_a_settings_changed_back_before_it_was_computed_is_no_change(finished):

@@ -165,20 +165,23 @@ def test_votes_by_button_are_on_disk_at_once_and_go_on_where_they_ended(tmp_path
 
 
 def finish_judging(study):
-    """Verdicts of two judges on disk, and a file for every dataset."""
+    """Verdicts of two judges on disk, and the names of the datasets."""
     rng = np.random.default_rng(0)
     for name in study.strategies:
         for seed in (0, 1):
             tables = []
             for one in study.strategy(name).datasets(seed):
-                path = study.out.dataset(name, one.name)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(one.name)
                 table = pd.DataFrame({"dataset": one.name, "prompt_id": [f"p{n:02d}" for n in range(N_PROMPTS)]})
                 said = {"similarity": rng.choice(["win", "loss"], N_PROMPTS), "length": "tie"}
                 tables += [table.assign(judge=judge, order=np.nan, verdict=said[judge], margin=0.0) for judge in said]
-            study.out.verdicts(name, seed).parent.mkdir(parents=True, exist_ok=True)
-            pd.concat(tables).to_parquet(study.out.verdicts(name, seed))
+            names = [one.name for one in study.strategy(name).datasets(seed)]
+            levels = pd.DataFrame({"dataset": names, "digest": names})
+            for path, table in (
+                (study.out.verdicts(name, seed), pd.concat(tables)),
+                (study.out.levels(name, seed), levels),
+            ):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                table.to_parquet(path)
 
 
 def test_the_notebook_keeps_agreement_and_corrected_win_rates_and_no_name(study, tmp_path):

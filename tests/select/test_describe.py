@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -142,8 +144,12 @@ def test_shown_samples_are_short_and_on_one_line():
 
 
 def test_a_dataset_is_written_with_the_columns_of_the_samples(tmp_path):
-    out, empty = Layout(tmp_path), pd.DataFrame({"level": [0], "k": [1]})
-    save_datasets(out, "s", 0, samples=SAMPLES, rows={"n2": [1, 3]}, levels=empty, metrics=empty)
+    out, rows = Layout(tmp_path), {"n2": [1, 3], "again": [1, 3], "n1": [1]}
+    levels = pd.DataFrame({"dataset": list(rows), "level": 0, "k": 1})
+    save_datasets(out, "s", 0, samples=SAMPLES, rows=rows, levels=levels, metrics=levels)
     assert_frame_equal(pd.read_parquet(out.dataset("s", "n2")), SAMPLES.iloc[[1, 3]].reset_index(drop=True))
     assert pq.read_schema(out.dataset("s", "n2")).names == ["id", "instruction", "response"]
-    assert_frame_equal(pd.read_parquet(out.levels("s", 0)), empty.astype("Int64"))
+    written = pd.read_parquet(out.levels("s", 0))
+    assert_frame_equal(written.drop(columns="digest"), levels.astype({"level": "Int64", "k": "Int64"}))
+    digests = [hashlib.sha256(out.dataset("s", name).read_bytes()).hexdigest() for name in rows]
+    assert written["digest"].tolist() == digests and digests[0] == digests[1] != digests[2]

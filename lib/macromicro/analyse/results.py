@@ -6,7 +6,6 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from macromicro.judge.verdicts import POINTS, join_orders, of_judge
-from macromicro.study.files import digest
 from macromicro.study.settings import Strategy, Study
 
 AGAINST = ["baseline", "baseline_size", "seed"]
@@ -39,7 +38,7 @@ def load_baselines(study: Study) -> pd.DataFrame:
     tables = []
     for baseline in study.baselines.values():
         for seed in baseline.select.seeds:
-            levels = pd.read_parquet(study.out.levels(baseline.name, seed)).drop(columns="level")
+            levels = pd.read_parquet(study.out.levels(baseline.name, seed)).drop(columns=["level", "digest"])
             steps = _count_steps(study, baseline, levels["dataset"])
             tables.append(levels.assign(strategy=baseline.name, seed=seed, score=50.0, margin=0.0, n_steps=steps))
     baselines = pd.concat(tables, ignore_index=True)
@@ -103,7 +102,7 @@ def _judged(study: Study) -> list[tuple[Strategy, int]]:
 def _points(study: Study, strategy: Strategy, seed: int) -> pd.DataFrame:
     """The models of one strategy and seed."""
     selected, scored = study.out.levels(strategy.name, seed), study.out.scores(strategy.name, seed)
-    levels = pd.read_parquet(selected)
+    levels = pd.read_parquet(selected).drop(columns="digest")
     scores = of_judge(pd.read_parquet(scored), study.judge.headline, where=scored.name)
     unknown = sorted(set(scores["dataset"]) - set(levels["dataset"]))
     if unknown:
@@ -134,9 +133,10 @@ def _verdicts(study: Study, judge: str, strategy: Strategy, seed: int) -> pd.Dat
     lost = sorted(set(verdicts["dataset"]) - {one.name for one in datasets})
     if lost:
         raise ValueError(f"{path.name}: dataset {lost[0]!r} of {strategy.name} is not in the grid")
+    digests = pd.read_parquet(study.out.levels(strategy.name, seed), columns=["dataset", "digest"])
     grid = pd.DataFrame(datasets).astype({"level": float})
     grid["dataset"] = [one.name for one in datasets]
-    grid["digest"] = [digest(study.out.dataset(strategy.name, one.name)) for one in datasets]
+    grid = grid.merge(digests, on="dataset", how="left", validate="1:1")
     table = verdicts.assign(points=verdicts["verdict"].map(POINTS).astype(float)).merge(
         grid, on="dataset", validate="many_to_one"
     )

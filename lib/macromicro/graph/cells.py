@@ -271,7 +271,6 @@ def _analyse(study: Study) -> Cell:
     files += [out.levels(one.name, seed) for one in study.baselines.values() for seed in one.select.seeds]
     files += [out.losses(one.name, dataset.name) for one in study.all_strategies for dataset in one.datasets()]
     strategies = [study.strategy(name) for name in study.strategies]
-    files += [out.dataset(one.name, dataset.name) for one in strategies for dataset in one.datasets()]
     about = {"family", "part", "granularity", "method"}
     described = {one.name: one.model_dump(mode="json", include=about) for one in strategies}
     for one in strategies:

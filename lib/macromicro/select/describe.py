@@ -14,7 +14,7 @@ from macromicro.measure.embedding_diversity import DENSITY_POWER, local_density,
 from macromicro.measure.metrics import METRICS, measure, take
 from macromicro.select.pools import Peeling
 from macromicro.select.select import count_types, evenness
-from macromicro.study.files import write_aside
+from macromicro.study.files import digest, write_aside
 from macromicro.study.layout import Layout
 
 Embed = Callable[[pd.Series, str], NDArray[np.float32]]
@@ -152,12 +152,14 @@ def save_datasets(
 ) -> None:
     """Write the datasets of a strategy and seed, and the tables of their levels and metrics.
 
+    To the levels is added the digest of each dataset's file: two levels that came to the same samples share it.
     Parameters: rows, the sample rows of each dataset by its name.
     """
     for name, chosen in rows.items():
         with write_aside(out.dataset(strategy, name)) as path:
             samples.iloc[np.asarray(chosen)].to_parquet(path, index=False)
-    levels = levels.astype({"level": "Int64", "k": "Int64"})
+    digests = [digest(out.dataset(strategy, name)) for name in levels["dataset"]]
+    levels = levels.astype({"level": "Int64", "k": "Int64"}).assign(digest=digests)
     for table, target in ((levels, out.levels(strategy, seed)), (metrics, out.metrics(strategy, seed))):
         with write_aside(target) as path:
             table.to_parquet(path, index=False)
