@@ -193,3 +193,14 @@ rule analyse:
         log("8_analyse", ""),
     shell:
         execute("8_analyse", "8_analyse")
+
+
+rule ablations:
+    input:
+        before("9_ablations"),
+    output:
+        stamp("9_ablations", ""),
+    log:
+        log("9_ablations", ""),
+    shell:
+        execute("9_ablations", "9_ablations")

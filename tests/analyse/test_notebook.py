@@ -1,58 +1,14 @@
 """The notebook of the analysis on studies whose verdicts are made up: one of every kind, and one of rivals alone."""
 
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
 from fake_study import enter_checkout, finish, write_preset
+from judged_study import judge
 from macromicro.graph import execute
-from macromicro.judge.score import score_judges
-from macromicro.measure.metrics import METRICS
 
 CELL = "8_analyse/8_analyse"
 RIVALS = {"instruction-macro": None, "response-micro": None, "random": {"method": "random", "family": "rivals"}}
-
-
-def judge(study):
-    """Levels, metrics, datasets, verdicts and scores of every model, by chance; more wins at higher levels."""
-    rng = np.random.default_rng(0)
-    for strategy in [study.strategy(name) for name in study.strategies]:
-        for seed in strategy.select.seeds:
-            datasets = strategy.datasets(seed)
-            names, n = [one.name for one in datasets], len(datasets)
-            levels = pd.array([one.level for one in datasets], dtype="Int64")
-            metrics = {name: rng.normal(size=2 * n) for name in METRICS}
-            verdicts = pd.DataFrame({"dataset": np.repeat(names, 200), "prompt_id": [f"p{i}" for i in range(200)] * n})
-            verdicts["margin"] = rng.normal(np.repeat([(one.level or 0) / 25 for one in datasets], 200))
-            verdicts["verdict"] = np.where(verdicts["margin"] > 0, "win", "loss")
-            control = verdicts.assign(judge="length", verdict=rng.permutation(verdicts["verdict"]))
-            verdicts = pd.concat([verdicts.assign(judge="similarity"), control]).assign(order=None)
-            tables = {
-                study.out.levels(strategy.name, seed): pd.DataFrame({"dataset": names, "size": 40, "level": levels}),
-                study.out.metrics(strategy.name, seed): pd.DataFrame(
-                    {"dataset": names * 2, "part": np.repeat(["instruction", "response"], n), **metrics}
-                ),
-                study.out.verdicts(strategy.name, seed): verdicts,
-                study.out.scores(strategy.name, seed): score_judges(verdicts, n_bootstrap=50, confidence=0.9, seed=0),
-            }
-            tables |= {study.out.dataset(strategy.name, name): pd.DataFrame({"id": [name]}) for name in names}
-            tables |= {study.out.losses(strategy.name, name): pd.DataFrame({"loss": [2.0, 1.0]}) for name in names}
-            write(tables)
-    for seed in study.baselines["baseline"].select.seeds:
-        levels = pd.DataFrame({"dataset": [f"n40-s{seed}"], "size": 40, "level": pd.array([None], dtype="Int64")})
-        verdicts = pd.DataFrame({"dataset": "untuned", "prompt_id": [f"p{i}" for i in range(200)], "margin": -1.0})
-        verdicts["verdict"] = ["win"] * 20 + ["loss"] * 180
-        verdicts = pd.concat([verdicts.assign(judge=judge, order=None) for judge in ("similarity", "length")])
-        scores = score_judges(verdicts, n_bootstrap=50, confidence=0.9, seed=0)
-        write({study.out.levels("baseline", seed): levels, study.out.scores("untuned", seed): scores})
-        write({study.out.losses("baseline", f"n40-s{seed}"): pd.DataFrame({"loss": [2.0, 1.0]})})
-        write({study.out.verdicts("untuned", seed): verdicts})
-
-
-def write(tables):
-    for path, table in tables.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_parquet(path)
 
 
 @pytest.fixture

@@ -8,6 +8,10 @@ from macromicro.study.layout import find_root
 
 NOT_SETTINGS = {"out", "strategy", "strategies", "baselines", "datasets", "name", "baseline", "study"}
 WITH_RIVAL = {"strategies": {"long": {"method": "longest", "family": "rivals"}}}
+WITH_VARIANT = {
+    "strategies.response-micro": {"granularity": "micro"},
+    "strategies.words": {"granularity": "micro", "tokens": {"unit": "word"}},
+}
 WITH_LLM = {"tags.tagger": "llm", "tag_llm.model": "some", "judge.kinds": ["llm"], "judge_llm.model": "some"}
 NOTEBOOKS = sorted((find_root() / "notebooks").glob("*.ipynb"))
 STAGES = [path for path in NOTEBOOKS if path.stem[0].isdigit()]  # the others are run by people, not by the graph
@@ -61,7 +65,7 @@ def test_one_cell_must_be_tagged(tmp_path, tags):
 
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
 def test_every_notebook_reads_only_the_settings_of_its_cells(path):
-    studies = [params.load("smoke", changes=changes) for changes in ({}, WITH_RIVAL, WITH_LLM)]
+    studies = [params.load("smoke", changes=changes) for changes in ({}, WITH_RIVAL, WITH_VARIANT, WITH_LLM)]
     stage = [cell for study in studies for cell in list_cells(study).values() if cell.stage == path.stem]
     declared = {key for cell in stage for key in cell.settings}
     assert dependencies.sections_of(path) - NOT_SETTINGS <= declared

@@ -19,7 +19,7 @@ from macromicro.study.settings import SECTIONS_OF, UNTUNED, Dataset, Strategy, S
 
 STAGES = (
     *("1_corpus", "0_base_model", "2_respond", "3_population", "3_annotate", "4_rival", "4_select", "5_finetune"),
-    *("6_answer", "7_judge", "8_analyse"),
+    *("6_answer", "7_judge", "8_analyse", "9_ablations"),
 )
 """Notebooks in the order in which data passes through them."""
 
@@ -62,6 +62,8 @@ def list_cells(study: Study) -> dict[str, Cell]:
     made.append(_untuned_answers(study))
     made += [_judge(study, study.strategy(name), seed) for name, seed in (*_judged(study), *_judged_untuned(study))]
     made.append(_analyse(study))
+    if study.variants:
+        made.append(_ablations(study))
     order = {stage: place for place, stage in enumerate(STAGES)}
     return {cell.id: cell for cell in sorted(made, key=lambda cell: order[cell.stage])}
 
@@ -277,3 +279,12 @@ def _analyse(study: Study) -> Cell:
         described[one.name] |= one.select.model_dump(mode="json", include={"length", "budget"})
     settings = {**_section(study, "analyse", "judge", "seed"), "strategies": described}
     return Cell("8_analyse", "", {}, settings, tuple(files), (out.results,))
+
+
+def _ablations(study: Study) -> Cell:
+    """What variants change: their slopes as the analysis has them, their datasets beside those of the default."""
+    out, variants = study.out, study.variants
+    strategies = [study.strategy(name) for name in dict.fromkeys([*variants.values(), *variants])]
+    files = [out.levels(one.name, seed) for one in strategies for seed in one.select.seeds]
+    files += [out.dataset(one.name, dataset.name) for one in strategies for dataset in one.datasets()]
+    return Cell("9_ablations", "", {}, {"variants": variants}, (out.results, *files), (out.ablations,))

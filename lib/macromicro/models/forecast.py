@@ -8,7 +8,7 @@ from macromicro.models.speed import Speed
 from macromicro.study.settings import Study
 
 SECONDS = {"1_corpus": 55.0, "2_respond": 1.0, "3_population": 9.0, "3_annotate": 18.0, "4_rival": 10.0,
-           "4_select": 10.0, "7_judge": 2.0, "8_analyse": 6.0}  # fmt: skip
+           "4_select": 10.0, "7_judge": 2.0, "8_analyse": 6.0, "9_ablations": 2.0}  # fmt: skip
 """What else a notebook takes, of `N_SAMPLES` samples and `N_DRAWN` of them in datasets: `smoke` on a slow core."""
 N_SAMPLES, N_DRAWN = 8000, 3500
 UNPACKING = 27.0

@@ -101,6 +101,21 @@ class Layout:
         return self.root / "results"
 
     @property
+    def ablations(self) -> Path:
+        """What each variant of a strategy changes in its datasets, beside its default."""
+        return self.root / "ablations" / "datasets.parquet"
+
+    @property
+    def kept(self) -> Path:
+        """The numbers that a repository holds of the study, a table per kind; see `graph.kept`."""
+        return self.root / "kept"
+
+    @property
+    def kept_sources(self) -> Path:
+        """Of a study that is kept: a row per licence and source, with how many samples."""
+        return self.kept / "sources.parquet"
+
+    @property
     def people(self) -> Path:
         """What people vote on and their votes, by number, and what follows from them."""
         return self.root / "people"

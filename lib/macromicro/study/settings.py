@@ -296,6 +296,18 @@ class Study(TypeSettings, Origin):
         }
 
     @property
+    def variants(self) -> dict[str, str]:
+        """The strategies that are one of the paper's six with something set differently, and which of the six.
+
+        >>> from macromicro.study import params
+        >>> params.load("smoke").variants
+        {}
+        """
+        six, strategies = _paper_strategies(), map(self.strategy, self.strategies)
+        leveled = {one.name: f"{one.part}-{one.granularity}" for one in strategies if one.has_levels}
+        return {name: of for name, of in leveled.items() if name not in six and of in self.strategies}
+
+    @property
     def all_strategies(self) -> list[Strategy]:
         """The baselines, and after them all strategies."""
         return [*self.baselines.values(), *(self.strategy(name) for name in self.strategies)]
