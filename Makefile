@@ -38,7 +38,8 @@ report: $(INSTALLED) ## Run the study and build its book: make report [PRESET=sm
 	python -m macromicro.graph.report --cores $(CORES) $(SNAKEMAKE)
 	python -m macromicro.book
 
-book: $(INSTALLED) ## Build the book again from the outputs that are there
+book: $(INSTALLED) ## Build the book again from the outputs that are there, or from the numbers that are kept of a study
+	python -m macromicro.graph.kept show
 	python -m macromicro.book
 
 notebook: $(INSTALLED) ## Run one notebook with other settings: make notebook NAME=3_annotate SET="tokens.low=20" PARAMS="strategy=response-micro"

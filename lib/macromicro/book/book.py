@@ -66,7 +66,9 @@ def assemble(root: Path, target: Path) -> None:
     _write_figures(drawn, target / "figures")
     _draw_losses(summary.load_losses(Layout(root), study), target / "figures" / "losses.png")
     tested.write_figures(target / "figures")
-    _render(templates, target, study=study, out=Layout(root), found=found, drawn=drawn, preset=_preset(study))
+    stages = {page.stage for page in found}
+    context = {"study": study, "out": Layout(root), "found": found, "stages": stages, "drawn": drawn}
+    _render(templates, target, **context, preset=_preset(study))
     toc = yaml.safe_dump(contents(found), sort_keys=False, allow_unicode=True)
     (target / "_toc.yml").write_text(toc, encoding="utf-8")
 
@@ -106,6 +108,11 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
     results = [
         {"file": "judges"},
         {"file": "stages/8_analyse", "title": "Results"},
+        *(
+            [{"file": "stages/9_ablations", "title": "Ablations"}]
+            if "9_ablations" in {one.stage for one in found}
+            else []
+        ),
         {"file": "paper"},
         {"file": "tested"},
         {"file": "declaration"},
@@ -113,6 +120,7 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
     about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
     rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
     parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, rooms]}
+    parts = {caption: entries for caption, entries in parts.items() if entries}  # numbers that were kept have no stages
     return {
         "format": "jb-book",
         "root": "intro",
@@ -207,14 +215,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m macromicro.book", description="Build the book of a finished study."
     )
-    chosen = {name: os.environ.get(name) or None for name in ("PRESET", "CORPUS", "STUDY")}
+    chosen = {name: os.environ.get(name) or None for name in ("PRESET", "STUDY")}
     preset_help = "the study's preset: a name or a YAML file"
     parser.add_argument("--preset", default=chosen["PRESET"] or "smoke", help=preset_help)
-    parser.add_argument("--corpus", default=chosen["CORPUS"], help="the corpus file that the study was given")
     parser.add_argument("--study", type=Path, default=chosen["STUDY"], help="a study's folder, instead of a preset")
     given = parser.parse_args(arguments)
     try:
-        root = given.study or params.load(given.preset, corpus=given.corpus).out.root
+        root = given.study or params.load(given.preset, check_corpus=False).out.root
         source = find_root() / "book" / "_study" / root.resolve().name
         assemble(root, source)
         build(source, root / "book")

@@ -18,10 +18,7 @@ def count(out: Layout, study: Study) -> dict[str, int]:
 
     Raises ValueError if models differ in how many prompts they answered, or were scored on.
     """
-    answered, scored = {pq.read_metadata(out.answers(UNTUNED, UNTUNED)).num_rows}, set()
-    for strategy in study.all_strategies:
-        for dataset in strategy.datasets():
-            answered.add(pq.read_metadata(out.answers(strategy.name, dataset.name)).num_rows)
+    answered, scored = _count_answers(out, study), set()
     for strategy in (study.strategy(name) for name in study.strategies):
         for seed in strategy.select.seeds:
             table = pd.read_parquet(out.scores(strategy.name, seed), columns=["n_wins", "n_ties", "n_losses"])
@@ -29,8 +26,19 @@ def count(out: Layout, study: Study) -> dict[str, int]:
     for done, numbers in (("answered", answered), ("scored on", scored)):
         if len(numbers) != 1:
             raise ValueError(f"every model must be {done} the same prompts, but there are {sorted(numbers)} of them")
-    found = {"held out": _report(out)["prompts"]["candidates"], "used": pq.read_metadata(out.prompts).num_rows}
+    report = _report(out)["prompts"]
+    found = {"held out": report["candidates"], "used": report["used"]}
     return {**found, "answered": answered.pop(), "scored": scored.pop()}
+
+
+def _count_answers(out: Layout, study: Study) -> set[int]:
+    """How many prompts the models answered; of a study that is only shown, how many have a verdict."""
+    if not out.prompts.is_file():
+        pairs = [(name, seed) for name in study.strategies for seed in study.strategy(name).select.seeds]
+        tables = [pd.read_parquet(out.verdicts(*pair), columns=["dataset", "prompt_id"]) for pair in pairs]
+        return {int(n) for table in tables for n in table.groupby("dataset")["prompt_id"].nunique()}
+    own = [(one.name, dataset.name) for one in study.all_strategies for dataset in one.datasets()]
+    return {pq.read_metadata(out.answers(*place)).num_rows for place in [(UNTUNED, UNTUNED), *own]}
 
 
 def tabulate(out: Layout, study: Study) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import pandas as pd
 from macromicro.book.links import link_licence, link_package
 from macromicro.book.pages import stage_name
 from macromicro.graph.cells import Cell, list_cells
+from macromicro.study import params
 from macromicro.study.layout import Layout
 from macromicro.study.settings import Study
 
@@ -60,13 +61,39 @@ def distinct(out: Layout, study: Study, key: str) -> list[str]:
 def tabulate_licences(out: Layout, *, n_named: int = 5) -> pd.DataFrame:
     """A row per licence of the samples: how many of them, and from which sources, the `n_named` largest by name."""
     rows = []
-    samples = pd.read_parquet(out.responded, columns=["source", "licence"])
-    for licence, sources in samples.groupby("licence")["source"]:
-        names = list(sources.value_counts().sort_index().sort_values(ascending=False, kind="stable").index)
+    for licence, sources in count_sources(out).groupby("licence"):
+        names = list(sources.sort_values(["samples", "source"], ascending=[False, True])["source"])
         more = [f"{len(names) - n_named} more"] if len(names) > n_named else []
         named = ", ".join([*map(html.escape, names[:n_named]), *more])
-        rows.append((link_licence(html.escape(str(licence))) or "not stated", len(sources), named))
+        rows.append((link_licence(html.escape(str(licence))) or "not stated", sources["samples"].sum(), named))
     return pd.DataFrame(rows, columns=["licence", "samples", "sources"]).sort_values("samples", ascending=False)
+
+
+def count_sources(out: Layout) -> pd.DataFrame:
+    """A row per licence and source, with the number of its samples; of a study that is only shown, as it was kept."""
+    if not out.responded.is_file():
+        return pd.read_parquet(out.kept_sources)
+    samples = pd.read_parquet(out.responded, columns=["licence", "source"])
+    return samples.value_counts(sort=False).rename("samples").reset_index()
+
+
+def describe_kept(study: Study) -> str:
+    """What there is of a study that is shown from kept numbers: its strategies with their seeds, and what is to come.
+
+    What is to come is read from the preset of the study's name.
+    """
+    declared = params.load(study.study, check_corpus=False)
+    there, planned = ({name: one.strategy(name).select.seeds for name in one.strategies} for one in (study, declared))
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, seeds in there.items():
+        groups.setdefault(tuple(seeds), []).append(f"`{name}`")
+    said = [f"{', '.join(names)}: seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}"
+            for seeds, names in groups.items()]  # fmt: skip
+    n, of = (sum(map(len, one.values())) for one in (there, planned))
+    rest = (
+        f" Not computed yet: {of - n} of the {of} pairs of strategy and seed that the preset names." if n < of else ""
+    )
+    return f"{'; '.join(said)}.{rest}"
 
 
 def tabulate_versions(out: Layout, study: Study) -> pd.DataFrame:

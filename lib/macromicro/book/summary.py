@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import yaml
 
 from macromicro.annotate.steps import share_cut
 from macromicro.annotate.types import load_types
+from macromicro.book import runs
 from macromicro.book.pages import Page
 from macromicro.judge.score import add_coordinates
 from macromicro.judge.verdicts import of_judge
@@ -36,9 +36,9 @@ def load_study(root: Path) -> Study:
     return portable(Study.model_validate(yaml.safe_load(path.read_text(encoding="utf-8"))))
 
 
-def n_rows(path: Path) -> str:
-    """Rows of a table on disk, with a comma between thousands."""
-    return f"{pq.read_metadata(path).num_rows:,}"
+def n_samples(out: Layout) -> str:
+    """How many samples a study may select from, with a comma between thousands."""
+    return f"{runs.count_sources(out)['samples'].sum():,}"
 
 
 def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:

@@ -24,11 +24,18 @@ SECTIONS: dict[str, type[Section]] = {
 """The sections of a study's settings by name."""
 
 
-def load(preset: str | Path, *, corpus: str | None = None, changes: Mapping[str, Any] | None = None) -> Study:
+def load(
+    preset: str | Path,
+    *,
+    corpus: str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    check_corpus: bool = True,
+) -> Study:
     """Settings of a preset, by name (`smoke`) or path (`params/smoke.yaml`, `outputs/smoke/params.yaml`).
 
     Parameters: corpus, a corpus file that replaces `corpus.path` (and makes the source `file`); changes, values of
-    single settings by dotted name, such as `{"tokens.low": 20}`.
+    single settings by dotted name, such as `{"tokens.low": 20}`; check_corpus, whether the corpus file has to be there,
+    which a study that is only shown does not read.
     Raises FileNotFoundError if the preset is not there, ValueError naming file, key, value and rule if it is not valid.
     """
     path = preset_path(preset)
@@ -43,8 +50,15 @@ def load(preset: str | Path, *, corpus: str | None = None, changes: Mapping[str,
         study = Study.model_validate(settings)
     except ValidationError as error:
         raise ValueError(_explain(path, error)) from None
-    _check_corpus_file(study, path)
+    if check_corpus and not _is_laid_out(study, path):
+        _check_corpus_file(study, path)
     return study
+
+
+def _is_laid_out(study: Study, path: Path) -> bool:
+    """Whether these are the params of a study that was laid out from its kept numbers, and has no corpus here."""
+    out = study.out
+    return path.resolve() == out.params.resolve() and out.kept.is_dir() and not out.samples.is_file()
 
 
 def change(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
