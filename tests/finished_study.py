@@ -69,6 +69,10 @@ STRATEGIES = {
 N_SAMPLES = 1234
 N_PROMPTS = 200  # that were answered and scored; six more were used
 SHARES = {0: (0.48, 0.525, 0.51), 1: (0.49, 0.535, 0.525)}  # of prompts won at each level; later seeds as 1
+ANSWERS = [
+    ("1. Does the score rise with diversity?", "response-micro at N = 5", "confirmed", "It rises."),
+    ("5. Does it pay?", "each of six strategies", "not asked", "This study has no random rival beside others."),
+]
 BATCH_SECONDS, MODEL_SECONDS, OTHER_SECONDS = 1.0, 10.0, 12.4
 
 
@@ -125,6 +129,9 @@ def write_tables(out: Layout, study: Study) -> None:
     tables[out.results / "scores.parquet"] = points
     tables |= _untuned_tables(out, study)
     tables[out.results / "correlations.parquet"] = pd.DataFrame([{"part": part, **shared} for part in get_args(Part)])
+    tables[out.results / "answers.parquet"] = pd.DataFrame(
+        ANSWERS, columns=["question", "subject", "answer", "sentence"]
+    )
     for path, table in tables.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         table.to_parquet(path)

@@ -55,17 +55,6 @@ def test_fine_tuning_is_one_page_per_batch_of_models(tmp_path):
     assert titles == ["baseline", "response-micro", "narrow_band", "longest"]
 
 
-def test_a_bar_in_a_cell_does_not_split_it():
-    table = pd.DataFrame({"text": ["a|b"], "n": [3]})
-    assert book.markdown_table(table) == "| text | n |\n| :-- | --: |\n| a\\|b | 3 |"
-
-
-def test_columns_of_numbers_stand_to_the_right():
-    columns = {"number": ["1,234", "-0.5"], "link": ["[83 %](a.ipynb)", "–"], "range": ["1 to 2", ""], "none": ["", ""]}
-    rule = book.markdown_table(pd.DataFrame(columns).drop(columns="none")).splitlines()[1]
-    assert rule == "| --: | --: | :-- |"
-
-
 def test_a_stage_is_listed_where_data_passes_it(tmp_path):
     (part,) = [one for one in book.contents(pages.find_pages(tmp_path, finish_study(tmp_path)))["parts"]
                if one["caption"] == "Stage by stage"]  # fmt: skip

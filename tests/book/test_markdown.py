@@ -1,9 +1,8 @@
-"""Text that is not ours, through the parser that reads the pages."""
+"""Tables, and text that is not ours, through the parser that reads the pages."""
 
 import pytest
 from docutils.core import publish_doctree
-from macromicro.book.book import markdown_table
-from macromicro.book.markdown import as_code, as_text
+from macromicro.book.markdown import as_code, as_text, markdown_table
 from myst_parser.docutils_ import Parser
 from pandas import DataFrame
 
@@ -50,3 +49,14 @@ def test_a_cell_breaks_no_table(text):
     (row,) = [row for row in found.findall() if row.tagname == "row"][1:]
     cells = [cell.astext() for cell in row.children]
     assert cells == [plain(text), plain(text), "3"]
+
+
+def test_a_bar_in_a_cell_does_not_split_it():
+    table = DataFrame({"text": ["a|b"], "n": [3]})
+    assert markdown_table(table) == "| text | n |\n| :-- | --: |\n| a\\|b | 3 |"
+
+
+def test_columns_of_numbers_stand_to_the_right():
+    columns = {"number": ["1,234", "-0.5"], "link": ["[83 %](a.ipynb)", "–"], "range": ["1 to 2", ""], "none": ["", ""]}
+    rule = markdown_table(DataFrame(columns).drop(columns="none")).splitlines()[1]
+    assert rule == "| --: | --: | :-- |"

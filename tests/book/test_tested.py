@@ -5,7 +5,8 @@ import re
 import jinja2
 import pytest
 from macromicro.analyse import paper_tested
-from macromicro.book import book, tested
+from macromicro.book import tested
+from macromicro.book.markdown import markdown_table
 from macromicro.study.layout import find_root
 from matplotlib.image import imread
 
@@ -14,7 +15,7 @@ from matplotlib.image import imread
 def page():
     loader = jinja2.FileSystemLoader(find_root() / "book" / "pages")
     environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined)
-    environment.filters["table"] = book.markdown_table
+    environment.filters["table"] = markdown_table
     return environment.get_template("tested.md.j2").render(tested=tested)
 
 

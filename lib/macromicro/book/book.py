@@ -22,9 +22,9 @@ import pandas as pd
 import yaml
 
 from macromicro.analyse import findings
-from macromicro.book import library, pages, prompts, runs, settings, summary, tested
+from macromicro.book import answer, library, pages, prompts, runs, settings, summary, tested
 from macromicro.book.links import link_papers
-from macromicro.book.markdown import as_code, as_text
+from macromicro.book.markdown import as_code, as_text, markdown_table
 from macromicro.judge import agreement
 from macromicro.plots.loss_grid import plot_loss_grid
 from macromicro.study import params
@@ -35,8 +35,6 @@ from macromicro.study.settings import Study
 FIGURES = {"bands": "3_annotate", "pool": "4_select", "scores": "8_analyse"}
 """Pictures of the introduction, and the stage whose notebook draws each."""
 
-NUMBER = r"(?:\[?[-+]?\d[\d,.]*(?:\s?%)?(?:\]\(.*\))?)?|–"
-"""A cell that holds a number, perhaps as a link, or nothing."""
 READING_ORDER = (
     *("1_corpus", "0_base_model", "2_respond", "3_annotate", "3_population", "4_select", "4_rival"),
     *("5_finetune", "6_answer", "7_judge"),
@@ -140,14 +138,6 @@ def mathjax() -> Path:
     return path
 
 
-def markdown_table(table: pd.DataFrame) -> str:
-    """The table in Markdown: numbers to the right, a row on one line, bars in cells escaped."""
-    cells = table.astype(str).replace({r"\s*\n\s*": " ", r"\|": r"\\|"}, regex=True)
-    rule = ["--:" if cells[name].str.fullmatch(NUMBER).all() else ":--" for name in table.columns]
-    rows = [list(table.columns), rule, *cells.to_numpy().tolist()]
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
-
-
 def build(source: Path, site: Path) -> None:
     """Build the assembled book in `source` and put the pages into the folder `site`.
 
@@ -197,7 +187,7 @@ def _render(templates: Path, folder: Path, **context: Any) -> None:
     environment.globals["prompts"] = prompts
     environment.globals.update(summary=summary, findings=findings, library=library, runs=runs, settings=settings)
     environment.globals["tested"] = tested
-    environment.globals["agreement"] = agreement
+    environment.globals.update(agreement=agreement, answer=answer)
     for template in environment.list_templates(extensions=["j2"]):
         group, _, name = template.removesuffix(".j2").partition("/")
         place = {"pages": folder / name, "stages": folder / group / name}.get(group)

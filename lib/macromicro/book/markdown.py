@@ -1,11 +1,15 @@
-"""Text that is not ours in Markdown pages: shown as it stands, whatever it spells.
+"""Tables in Markdown pages, and text that is not ours: shown as it stands, whatever it spells.
 
 What a study names (models, files, sources, its description) may hold markup, formulas, roles and HTML.
 """
 
 import re
 
+import pandas as pd
+
 MARKUP = re.compile(r"[!-/:-@\[-`{-~]")
+NUMBER = r"(?:\[?[-+]?\d[\d,.]*(?:\s?%)?(?:\]\(.*\))?)?|–"
+"""A cell that holds a number, perhaps as a link, or nothing."""
 
 
 def as_text(text: object) -> str:
@@ -31,3 +35,11 @@ def as_code(text: object) -> str:
         return f"`{line}`" if line else ""
     fence = "`" * (longest + 1)
     return f"{fence} {line} {fence}"
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """The table in Markdown: numbers to the right, a row on one line, bars in cells escaped."""
+    cells = table.astype(str).replace({r"\s*\n\s*": " ", r"\|": r"\\|"}, regex=True)
+    rule = ["--:" if cells[name].str.fullmatch(NUMBER).all() else ":--" for name in table.columns]
+    rows = [list(table.columns), rule, *cells.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)

@@ -1,0 +1,77 @@
+"""The answer of a study in brief: for the book's front page, and of the reference study for the README.
+
+`python -m macromicro.book.answer` puts the answer of the reference study, from its results, into the README.
+"""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from macromicro.analyse import brief, findings
+from macromicro.book.markdown import markdown_table
+from macromicro.book.summary import load_study
+from macromicro.judge.agreement import describe_headline
+from macromicro.study.files import write_aside
+from macromicro.study.layout import Layout, find_root
+from macromicro.study.settings import Study
+
+BEGIN, END = "<!-- the answer: python -m macromicro.book.answer -->", "<!-- end of the answer -->"
+
+
+def tabulate_answers(out: Layout) -> pd.DataFrame:
+    """The declared questions and their answers."""
+    return brief.summarise_answers(_read(out, "answers"))
+
+
+def tabulate_slopes(out: Layout) -> pd.DataFrame:
+    """The slope of every strategy and what may be said of it."""
+    return brief.summarise_slopes(_read(out, "slopes"), _read(out, "decisions"))
+
+
+def advise(out: Layout) -> str:
+    """What may be taken from the answers for a corpus of one's own."""
+    return brief.advise(_read(out, "answers"))
+
+
+def in_brief(out: Layout, study: Study) -> str:
+    """The answer in Markdown: the questions, the slopes, how big, how far to believe the judge, what to do with it."""
+    return "\n\n".join(
+        [
+            markdown_table(tabulate_answers(out)),
+            markdown_table(tabulate_slopes(out)),
+            f"{findings.coverage(out)} {findings.in_plain_words(out)} {findings.untuned(out)}",
+            describe_headline(study),
+            f"For a corpus of your own: {advise(out)}",
+        ]
+    )
+
+
+def write_answer(text: str, readme: Path) -> None:
+    """Put an answer between the two marks of a file. Raises ValueError if it has not both, each once."""
+    whole = readme.read_text(encoding="utf-8")
+    if whole.count(BEGIN) != 1 or whole.count(END) != 1:
+        raise ValueError(f"{readme.name} must hold {BEGIN!r} and {END!r}, each once")
+    before, _, rest = whole.partition(BEGIN)
+    with write_aside(readme) as path:
+        path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def main() -> int:
+    """Write the answer of the reference study into the README; 1 if it has no results."""
+    root = find_root()
+    try:
+        out = Layout(root / "outputs" / "reference")
+        write_answer(in_brief(out, load_study(out.root)), root / "README.md")
+    except (FileNotFoundError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _read(out: Layout, name: str) -> pd.DataFrame:
+    return pd.read_parquet(out.results / f"{name}.parquet")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

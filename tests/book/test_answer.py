@@ -1,0 +1,27 @@
+"""The answer of a study on the front page and in the README."""
+
+import pytest
+from finished_study import finish_study
+from macromicro.book import answer
+from macromicro.study.layout import Layout
+
+
+def test_the_answer_is_read_from_the_results(tmp_path):
+    study = finish_study(tmp_path)
+    text = answer.in_brief(Layout(tmp_path), study)
+    assert "| 1. Does the score rise with diversity? | confirmed |" in text and "5. Does it pay?" not in text
+    assert "| response-micro at N = 5 | +" in text
+    assert "For response-micro at N = 5 the gain" in text
+
+
+def test_it_replaces_what_stood_between_the_marks(tmp_path):
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# Title\n\n{answer.BEGIN}\nold\n{answer.END}\n\nThe rest.\n")
+    answer.write_answer("new\n\ntext", readme)
+    expected = f"# Title\n\n{answer.BEGIN}\n\nnew\n\ntext\n\n{answer.END}\n\nThe rest.\n"
+    assert readme.read_text() == expected
+    answer.write_answer("new\n\ntext", readme)
+    assert readme.read_text() == expected
+    readme.write_text("no marks")
+    with pytest.raises(ValueError, match=r"must hold .* each once"):
+        answer.write_answer("new", readme)
