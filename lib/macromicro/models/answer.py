@@ -4,7 +4,6 @@ An answer does not depend on which prompts share a batch, as far as floating poi
 sampled answers draw their noise from a generator per prompt.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from tqdm import tqdm
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
-from transformers.generation import TemperatureLogitsWarper, TopPLogitsWarper
+from transformers import GenerationConfig, LogitsProcessorList
 
 from macromicro.corpus.batches import token_batches
 from macromicro.models.answer_server import answer_served, how_served
@@ -28,6 +26,7 @@ from macromicro.models.chat import (
     end_tokens,
     sort_samples,
 )
+from macromicro.models.drawing import draw_tokens
 from macromicro.models.finetune import load_models
 from macromicro.models.padding import pad_rows
 from macromicro.models.reference_likelihood import reference_log_likelihood
@@ -138,7 +137,7 @@ def answer_prompts(
     with reproducible(seed), torch.inference_mode(), _without_habits(model):
         for rows in tqdm(batches, desc="answer", unit="batch", leave=False):
             names = [str(prompts["id"].iloc[row]) for row in rows]
-            sampler = _sampler(names, seed, settings)
+            sampler = draw_tokens(names, seed, settings)
             new = _continue(model, [tokens[row] for row in rows], sampler, wanted)
             answers.update(zip(rows, new, strict=True))
     return _tabulate([answers[row] for row in range(len(tokens))], prompts, tokenizer)
@@ -203,7 +202,7 @@ def _tabulate(answers: list[list[int]], prompts: pd.DataFrame, tokenizer: Any) -
 
 
 def _generation(tokenizer: Any, settings: AnswerParams) -> GenerationConfig:
-    """What transformers is asked for; drawing tokens is left to `_sampler`."""
+    """What transformers is asked for; drawing tokens is left to `drawing.draw_tokens`."""
     return GenerationConfig(
         max_new_tokens=settings.max_new_tokens,
         do_sample=False,
@@ -234,30 +233,6 @@ def _continue(
         logits_processor=sampler,
     )
     return whole[:, padded.shape[1] :].tolist()
-
-
-def _sampler(names: list[str], seed: int, settings: AnswerParams) -> LogitsProcessorList:
-    """What happens to the scores of a batch of prompts (their ids are `names`) before the largest is taken."""
-    if settings.temperature == 0:
-        return LogitsProcessorList()
-    warpers = [TemperatureLogitsWarper(settings.temperature), TopPLogitsWarper(settings.top_p)]
-    return LogitsProcessorList([*warpers, _GumbelNoise(names, seed)])
-
-
-class _GumbelNoise(LogitsProcessor):
-    """Adds Gumbel noise, so that the largest score is a draw from the distribution (the Gumbel-max trick).
-
-    Every prompt has a generator of its own, seeded with its name: batch and order do not matter.
-    """
-
-    def __init__(self, names: list[str], seed: int) -> None:
-        digests = [hashlib.sha256(f"{seed}|{name}".encode()).digest()[:8] for name in names]
-        self._rngs = [np.random.default_rng(int.from_bytes(digest)) for digest in digests]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Scores (n_prompts, n_tokens) plus noise."""
-        noise = np.stack([rng.gumbel(size=scores.shape[1]) for rng in self._rngs])
-        return scores + torch.from_numpy(noise).to(scores)
 
 
 def _until(tokens: list[int], ends: list[int]) -> list[int]:
