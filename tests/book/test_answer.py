@@ -1,6 +1,7 @@
 """The answer of a study on the front page and in the README."""
 
 import pytest
+import yaml
 from finished_study import finish_study
 from macromicro.book import answer
 from macromicro.study.layout import Layout
@@ -25,3 +26,17 @@ def test_it_replaces_what_stood_between_the_marks(tmp_path):
     readme.write_text("no marks")
     with pytest.raises(ValueError, match=r"must hold .* each once"):
         answer.write_answer("new", readme)
+
+
+def test_the_abstract_alone_is_replaced(tmp_path):
+    citation = tmp_path / "CITATION.cff"
+    citation.write_text("title: x\nabstract: >-\n  old\n  older\ntype: software\n")
+    finish_study(tmp_path / "study")
+    answer.write_abstract(answer.in_a_sentence(Layout(tmp_path / "study")), citation)
+    found = yaml.safe_load(citation.read_text())
+    assert list(found) == ["title", "abstract", "type"] and found["type"] == "software"
+    assert found["abstract"].startswith(answer.ABOUT) and "response-micro at N = 5" in found["abstract"]
+    assert max(map(len, citation.read_text().splitlines())) <= 118
+    citation.write_text("title: x\n")
+    with pytest.raises(ValueError, match="must have an abstract"):
+        answer.write_abstract("new", citation)

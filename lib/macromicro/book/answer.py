@@ -1,9 +1,12 @@
 """The answer of a study in brief: for the book's front page, and of the reference study for the README.
 
-`python -m macromicro.book.answer` puts the answer of the reference study, from its results, into the README.
+`python -m macromicro.book.answer` puts the answer of the reference study, from its results, into README and abstract
+of `CITATION.cff`.
 """
 
+import re
 import sys
+import textwrap
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +19,11 @@ from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
 
+ABOUT = (
+    "Does the diversity of a fixed-size fine-tuning dataset make a better language model, and at which granularity and "
+    "on which side should one control it? A study from text to figures, with repeats, intervals and corrected tests."
+)
+ABSTRACT = re.compile(r"^abstract: >-\n(?:  .*\n)+", re.MULTILINE)
 BEGIN, END = "<!-- the answer: python -m macromicro.book.answer -->", "<!-- end of the answer -->"
 
 
@@ -57,12 +65,29 @@ def write_answer(text: str, readme: Path) -> None:
         path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
+def in_a_sentence(out: Layout) -> str:
+    """What the study is, and the two claims of the paper as it finds them."""
+    claims = findings.verdict_on_claims(out).partition("\n\n")[0]
+    return f"{ABOUT} In its reference study: {' '.join(line.removeprefix('- ') for line in claims.splitlines())}"
+
+
+def write_abstract(text: str, citation: Path) -> None:
+    """Replace the abstract of a citation file, which is a folded block. Raises ValueError if it has none."""
+    whole = citation.read_text(encoding="utf-8")
+    if not ABSTRACT.search(whole):
+        raise ValueError(f"{citation.name} must have an abstract that begins with 'abstract: >-'")
+    lines = textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+    with write_aside(citation) as path:
+        path.write_text(ABSTRACT.sub(lambda _: f"abstract: >-\n{lines}\n", whole), encoding="utf-8")
+
+
 def main() -> int:
-    """Write the answer of the reference study into the README; 1 if it has no results."""
+    """Write the answer of the reference study into README and citation; 1 if it has no results."""
     root = find_root()
     try:
         out = Layout(root / "outputs" / "reference")
         write_answer(in_brief(out, load_study(out.root)), root / "README.md")
+        write_abstract(in_a_sentence(out), root / "CITATION.cff")
     except (FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
