@@ -15,7 +15,7 @@ from macromicro.cli import main as cli
 from macromicro.cli import options as cli_options
 from macromicro.cli.output import shown_command
 from macromicro.cli.settings import describe_choice, list_settings, read_settings
-from macromicro.measure import comparison
+from macromicro.measure.single import MAX_NOVELSUM
 from macromicro.select import choose as subset
 from macromicro.study import settings
 
@@ -328,7 +328,7 @@ def test_wrong_usage_is_status_2(folder):
 def test_help_teaches_and_imports_nothing_heavy(folder):
     shown = run("--help", cwd=folder).stdout.decode()
     assert all(name in shown for name in ("annotate", "select", "measure", "compare"))
-    assert f"{comparison.MAX_NOVELSUM:,} samples it is left out" in run("measure", "--help", cwd=folder).stdout.decode()
+    assert f"{MAX_NOVELSUM:,} samples it is left out" in run("measure", "--help", cwd=folder).stdout.decode()
     assert "--granularity micro --part response --size 10000" in run("select", "--help", cwd=folder).stdout.decode()
     probe = (
         "import sys; import macromicro.cli.main; print(*(set(sys.modules) & {'numpy', 'pandas', 'torch', 'pydantic'}))"

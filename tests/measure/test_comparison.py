@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from macromicro.annotate.tokens import tokenize
-from macromicro.measure import comparison
+from macromicro.measure import single
 from macromicro.measure.comparison import (
-    ALL_METRICS,
     add_difference,
     as_json,
     compare_datasets,
@@ -16,6 +15,7 @@ from macromicro.measure.comparison import (
 from macromicro.measure.embedding_diversity import local_density, mean_novelty, novelsum, vendi_score
 from macromicro.measure.intervals import bootstrap_intervals
 from macromicro.measure.metrics import METRICS, measure
+from macromicro.measure.single import ALL_METRICS
 
 WORDS = ["alder", "birch", "cedar", "dogwood", "elm", "fir"]
 
@@ -38,7 +38,8 @@ def make_samples(n, seed):
 def test_the_metrics_are_those_of_the_library():
     one, two = make_samples(30, 0), make_samples(20, 1)
     samples, rows = join_datasets({"one": one, "two": two})
-    table = compare_datasets(samples, rows, tokenize=words_of, embed=embed)
+    table, missing = compare_datasets(samples, rows, tokenize=words_of, embed=embed)
+    assert not len(missing)
     assert table.columns.tolist() == ["part", "metric", "one", "two"]
     response = table[table["part"] == "response"].set_index("metric")["two"]
     assert tuple(response.index) == ALL_METRICS
@@ -52,7 +53,7 @@ def test_the_metrics_are_those_of_the_library():
 def test_vendi_has_an_order_and_novelsum_a_reference():
     samples, rows = join_datasets({"one": make_samples(30, 0), "world": make_samples(40, 1)})
     how = {"tokenize": words_of, "embed": embed, "vendi_order": 2.5, "reference": rows["world"]}
-    table = compare_datasets(samples, {"one": rows["one"]}, **how).set_index(["part", "metric"])["one"]
+    table = compare_datasets(samples, {"one": rows["one"]}, **how).table.set_index(["part", "metric"])["one"]
     vectors = embed(samples["response"])
     assert table["response", "Vendi"] == pytest.approx(vendi_score(vectors[:30], q=2.5))
     assert table["response", "NovelSum"] == pytest.approx(novelsum(vectors[:30], vectors[30:]))
@@ -61,8 +62,8 @@ def test_vendi_has_an_order_and_novelsum_a_reference():
 def test_every_metric_has_an_interval():
     samples, rows = join_datasets({"one": make_samples(60, 0), "two": make_samples(50, 1)})
     how = {"tokenize": words_of, "embed": embed, "seed": 4}
-    plain = compare_datasets(samples, rows, **how)
-    table = compare_datasets(samples, rows, interval_of=["two"], **how)
+    plain = compare_datasets(samples, rows, **how).table
+    table = compare_datasets(samples, rows, interval_of=["two"], **how).table
     assert table[plain.columns].equals(plain)
     assert table.columns.tolist() == ["part", "metric", "one", "two", "two_low", "two_high"]
     assert ((table["two_low"] <= table["two"]) & (table["two"] <= table["two_high"])).all()
@@ -93,16 +94,49 @@ def test_the_interval_of_a_difference_is_that_of_independent_values():
     assert "difference_low" not in add_difference(skewed[["one", "two"]], "one", "two")
 
 
-def test_novelsum_is_missing_where_it_is_out_of_reach(monkeypatch):
+def refuse(texts):
+    raise AssertionError("no metric that is asked for reads this")
+
+
+def test_only_what_is_asked_for_is_computed():
+    samples, rows = join_datasets({"one": make_samples(30, 0)})
+    whole = compare_datasets(samples, rows, tokenize=words_of, embed=embed).table.set_index(["part", "metric"])["one"]
+    for metrics, how in (
+        ({"response": ["HD-D", "CR", "2-NR"]}, {"tokenize": words_of, "embed": refuse}),
+        ({"response": ["Vendi", "CR"], "instruction": ["NovelSum"]}, {"tokenize": refuse, "embed": embed}),
+        ({"instruction": ["CR"]}, {"tokenize": refuse, "embed": refuse}),
+    ):
+        found = compare_datasets(samples, rows, metrics=metrics, **how).table.set_index(["part", "metric"])["one"]
+        assert found.index.tolist() == [(part, name) for part, names in metrics.items() for name in names]
+        assert found.tolist() == whole[found.index].tolist()
+
+
+def test_novelsum_is_missing_where_it_is_out_of_reach_and_says_why(monkeypatch):
     samples = make_samples(8, 0)
     rows = {"value": np.arange(8)}
-    for most in (comparison.MAX_NOVELSUM, 5):
-        monkeypatch.setattr(comparison, "MAX_NOVELSUM", most)
-        table = compare_datasets(samples, rows, tokenize=words_of, embed=embed)
+    few = "the reference has fewer than ten other texts to measure density by"
+    many = "8 samples; it looks at all pairs and is not computed above 5"
+    for most, reason in ((single.MAX_NOVELSUM, few), (5, many)):
+        monkeypatch.setattr(single, "MAX_NOVELSUM", most)
+        table, missing = compare_datasets(samples, rows, tokenize=words_of, embed=embed)
         assert table.loc[table["metric"] == "NovelSum", "value"].isna().all()
+        assert table.loc[table["metric"] != "NovelSum", "value"].notna().all()
+        expected = [(part, "NovelSum", "value", reason) for part in ("instruction", "response")]
+        assert list(missing.itertuples(index=False, name=None)) == expected
     found = json.loads(json.dumps(as_json(table, {"seed": 1})))
     assert found["seed"] == 1
     assert found["metrics"]["value"]["response"]["NovelSum"] is None
+
+
+def test_an_interval_is_missing_where_a_value_hangs_on_one_text():
+    """Without the text of forty words there are not the 42 that HD-D draws; with each of the others gone there are."""
+    samples = pd.DataFrame({"instruction": ["elm fir", *["elm"] * 3, "elm " * 40], "response": ["fir elm"] * 5})
+    table, missing = compare_datasets(
+        samples, {"one": np.arange(5)}, tokenize=words_of, embed=embed, metrics={"instruction": ["HD-D"]},
+        interval_of=["one"],
+    )  # fmt: skip
+    assert table[["one", "one_low"]].isna().to_numpy().tolist() == [[False, True]]
+    assert missing["reason"].tolist() == ["no interval: without some of the texts there is no value"]
 
 
 def test_one_text_is_too_few():

@@ -8,20 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from macromicro.cli.comparison_output import Found, write_comparison
 from macromicro.cli.input import embedder, token_maker
-from macromicro.cli.output import write_table
 from macromicro.cli.reading import read_files
 from macromicro.corpus.sources import source_name
 from macromicro.measure.comparison import (
-    MAX_NOVELSUM,
+    Comparison,
     Rows,
     add_difference,
     compare_datasets,
     count_shared,
     join_datasets,
 )
+from macromicro.measure.rarefaction import draw_halves, draw_smaller
+from macromicro.measure.single import MAX_NOVELSUM
+from macromicro.measure.summary import OF_SIZE, sum_up
 from macromicro.select.select import draw_baseline
 from macromicro.study.sections import TypeSettings
+
+HALVES = ("random half", "other random half")
 
 
 @dataclass(frozen=True)
@@ -49,22 +54,41 @@ def measure_file(file: str, before: str | None, options: Options) -> None:
         drawn = draw_baseline(n_before, min(len(read.rows[name]), n_before), np.random.default_rng(options.seed))
         datasets = {"before": read.rows["before"], "random": drawn, name: read.rows[name]}
     n_trained = len(read.rows["before" if before else name])
-    table, unit = _tabulate(read, datasets, n_trained=n_trained, interval_of=[name], options=options)
+    interval_of = ["random", name] if before else [name]
+    (table, missing), unit = _compare(read, datasets, n_trained=n_trained, interval_of=interval_of, options=options)
     counts = {"n_samples": {role: len(rows) for role, rows in datasets.items()}}
-    write_table(table, _about(read, counts, unit, options), as_json_text=options.as_json)
+    summary = {}
+    if before:
+        table = add_difference(table, "random", name)
+        summary = sum_up(table, name, "random", {name: "FILE", "random": "the random draw"})
+    found = Found(_about(read, counts, unit, options), table, missing, summary)
+    write_comparison(found, as_json_text=options.as_json)
 
 
 def compare_files(one: str, two: str, options: Options) -> None:
-    """Print all metrics of two files at equal size, their differences, and how many instructions both hold."""
+    """Print all metrics of two files at equal size, their differences, and how many instructions both hold.
+
+    Beside the difference stands how far two random halves of both together differ, and where the files are not of one
+    size follow the metrics that move with it at other sizes.
+    """
     read = _read_all({"one": one, "two": two}, options)
     sizes = {name: len(rows) for name, rows in read.rows.items()}
     n_compared, rng = min(sizes.values()), np.random.default_rng(options.seed)
     equal = {name: rows[draw_baseline(sizes[name], n_compared, rng)] for name, rows in read.rows.items()}
-    table, unit = _tabulate(read, equal, n_trained=sum(sizes.values()), interval_of=list(equal), options=options)
-    n_shared = count_shared(read.tables["one"], read.tables["two"])
-    counts = {"n_samples": sizes, "n_compared": n_compared, "n_shared_instructions": n_shared}
-    table = add_difference(table, "one", "two")
-    write_table(table, _about(read, counts, unit, options), as_json_text=options.as_json)
+    halves = dict(zip(HALVES, draw_halves(equal["one"], equal["two"], rng), strict=True))
+    others = _draw_sizes(equal, read.rows, rng) if len(set(sizes.values())) > 1 else {}
+    (measured, missing), unit = _compare(
+        read, equal | halves | others, n_trained=sum(sizes.values()), interval_of=list(equal), options=options
+    )
+    table = add_difference(measured.drop(columns=[*HALVES, *others]), "one", "two")
+    table = table.assign(chance=(measured[HALVES[1]] - measured[HALVES[0]]).abs())
+    at_sizes = _tabulate_sizes(measured, n_compared) if others else None
+    shown = missing["metric"].isin(OF_SIZE) | ~missing["dataset"].isin(others)
+    counts = {"n_samples": sizes, "n_compared": n_compared}
+    counts["n_shared_instructions"] = count_shared(read.tables["one"], read.tables["two"])
+    summary = sum_up(table, "one", "two", {"one": "ONE", "two": "TWO"})
+    found = Found(_about(read, counts, unit, options), table, missing[shown], summary, at_sizes)
+    write_comparison(found, as_json_text=options.as_json)
 
 
 class _Read(NamedTuple):
@@ -88,12 +112,30 @@ def _read_all(files: Mapping[str, str], options: Options) -> _Read:
     return _Read(files, tables, samples, {role: rows[role] for role in files}, rows.get("reference"))
 
 
-def _tabulate(
+def _draw_sizes(equal: Mapping[str, Rows], whole: Mapping[str, Rows], rng: np.random.Generator) -> dict[str, Rows]:
+    """A quarter and a half of both datasets at equal size, and the larger one whole, named such as `one 250`."""
+    drawn: dict[str, Rows] = {}
+    for name, rows in equal.items():
+        smaller = draw_smaller(rows, rng)
+        larger = {len(whole[name]): whole[name]} if len(whole[name]) > len(rows) else {}
+        drawn |= {f"{name} {n}": held for n, held in {**smaller, **larger}.items()}
+    return drawn
+
+
+def _tabulate_sizes(measured: pd.DataFrame, n_compared: int) -> pd.DataFrame:
+    """The metrics that move with the number of samples: part, metric and a column per dataset and size."""
+    named = measured.rename(columns={name: f"{name} {n_compared}" for name in ("one", "two")})
+    sized = [str(name) for name in named.columns if str(name).startswith(("one ", "two "))]
+    sized.sort(key=lambda name: (name[:3], int(name[4:])))
+    return named.loc[named["metric"].isin(OF_SIZE), ["part", "metric", *sized]].reset_index(drop=True)
+
+
+def _compare(
     read: _Read, datasets: Mapping[str, Rows], *, n_trained: int, interval_of: list[str], options: Options
-) -> tuple[pd.DataFrame, str]:
+) -> tuple[Comparison, str]:
     """All metrics of the datasets, and their unit in words; a tokenizer is trained on the first `n_trained` samples."""
     tokenize, unit = token_maker(options.tokenizer, read.samples.iloc[:n_trained])
-    table = compare_datasets(
+    compared = compare_datasets(
         read.samples,
         datasets,
         tokenize=tokenize,
@@ -103,7 +145,7 @@ def _tabulate(
         interval_of=interval_of if options.intervals else (),
         seed=options.seed,
     )
-    return table, unit
+    return compared, unit
 
 
 def _about(read: _Read, counts: Mapping[str, Any], unit: str, options: Options) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command line: annotate, select, measure and compare one's own instruction data.
+"""The command line: annotate, select, measure, compare and check one's own instruction data.
 
 Only what `--help` needs is imported here, so that it answers at once; everything else is imported by the commands.
 """
@@ -10,6 +10,7 @@ import sys
 import typer
 
 from macromicro.cli.annotate import annotate
+from macromicro.cli.check_dataset import check
 from macromicro.cli.judge_check import judge_check
 from macromicro.cli.measure import compare, measure
 from macromicro.cli.plan import plan
@@ -27,6 +28,7 @@ app = typer.Typer(
 \b
   macromicro select my.jsonl --size 10000 -o subset.jsonl
   macromicro measure subset.jsonl --before my.jsonl
+  macromicro check my.jsonl --rules rules.yaml
   macromicro score annotations.json
   macromicro plan smoke
 
@@ -35,7 +37,7 @@ instruction/response, instruction/input/output (Alpaca), prompt/completion, mess
 (ShareGPT); other names are given with --column. Results go to stdout or -o, everything else to stderr.""",
 )
 
-for command in (annotate, select, measure, compare, score, model_outputs, judge_check, plan):
+for command in (annotate, select, measure, compare, check, score, model_outputs, judge_check, plan):
     app.command()(command)
 
 

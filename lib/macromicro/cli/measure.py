@@ -36,7 +36,9 @@ def measure(
     """Measure how diverse a dataset is, alone or beside the corpus it was chosen from.
 
     Ratios fall with the number of samples, so the corpus is shown whole (before) and as a random draw of the size of
-    FILE (random): compare `after` with `random`.
+    FILE (random), which is what chance gives: `difference` is after less random, and a sentence at the end says by how
+    many metrics FILE is more diverse than that draw. With --intervals only differences whose interval leaves out zero
+    count. SL judges no diversity, but most metrics move with it. Of every missing value is said why.
 
     \b
       1-NR, 2-NR  different 1-grams and 2-grams over all        more is more diverse
@@ -80,8 +82,17 @@ def compare(
 ) -> None:
     """Compare two datasets: all metrics of `measure` at equal size, and what they share.
 
-    Of the larger one as many samples are drawn at random as the smaller one has: most metrics depend on the size.
-    With --intervals the difference has one too, as that of two independent datasets.
+    Of the larger one as many samples are drawn at random as the smaller one has: most metrics depend on the size, and
+    those that do are also shown at a quarter, a half and all of the samples where the sizes differ.
+
+    \b
+      more diverse    which value is that of the more diverse dataset
+      difference      TWO less ONE; with --intervals also its interval, as of two independent datasets
+      chance          how far two random halves of both together differ: one draw
+
+    A sentence at the end says by how many metrics ONE is more diverse than TWO, what MTLD and HD-D say, which length
+    leaves alone, and whether mean lengths differ by more than a tenth. With --intervals only differences whose interval
+    leaves out zero count.
 
     \b
       macromicro compare one.jsonl two.jsonl --intervals --cache cache

@@ -1,6 +1,5 @@
 """What the commands of the command line write: samples and types (files or standard output), tables, cards."""
 
-import json
 import shlex
 import shutil
 import sys
@@ -19,7 +18,6 @@ from macromicro.annotate.types import TypeMatrix, save_types
 from macromicro.corpus.records import Column
 from macromicro.corpus.sources import source_name
 from macromicro.corpus.writers import save_columns
-from macromicro.measure.comparison import as_json
 from macromicro.select.card import save_card
 from macromicro.study.files import name_only, write_aside
 
@@ -107,14 +105,15 @@ def write_types(types: TypeMatrix, output: str) -> None:
     write_columns({"id": types.ids.tolist(), "types": names}, output)
 
 
-def write_table(table: pd.DataFrame, about: Mapping[str, Any], *, as_json_text: bool) -> None:
-    """Print a table of metrics and what is to be said about it, for people or as JSON."""
-    if as_json_text:
-        print(json.dumps(as_json(table, about), indent=1, sort_keys=True))
-        return
+def show_facts(about: Mapping[str, Any]) -> None:
+    """Print a line per fact, name and value."""
     for name, value in about.items():
         shown = ", ".join(f"{key} {_number(item)}" for key, item in value.items()) if isinstance(value, dict) else value
         print(f"{name.replace('_', ' ')}: {_number(shown)}")
+
+
+def show_table(table: pd.DataFrame) -> None:
+    """Print a table below an empty line."""
     print()
     print(table.to_string(index=False, float_format=lambda value: f"{value:,.4g}", na_rep="-"))
 

@@ -43,7 +43,7 @@ def score(
 
     from macromicro.analyse.paired import compare_models, find_alone
     from macromicro.analyse.win_rates import rate_models, win_rates
-    from macromicro.cli.output import write_table
+    from macromicro.cli.output import show_facts, show_table
     from macromicro.judge.annotations import read_verdicts
 
     if compare and ratings:
@@ -68,7 +68,8 @@ def score(
         rows = json.loads(table.to_json(orient="records"))
         print(json.dumps({**about, "rows": rows}, indent=1, ensure_ascii=False))
     else:
-        write_table(table, about, as_json_text=False)
+        show_facts(about)
+        show_table(table)
 
 
 def model_outputs(

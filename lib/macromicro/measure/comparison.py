@@ -1,8 +1,7 @@
 """Metrics of several datasets side by side, such as a corpus before and after a choice."""
 
-import math
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,17 +10,34 @@ from tqdm import tqdm
 
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.corpus.clean import normal_form
-from macromicro.measure.embedding_diversity import DENSITY_POWER, local_density, mean_novelty, vendi_score
 from macromicro.measure.intervals import bootstrap_intervals
-from macromicro.measure.metrics import METRICS, measure, take
+from macromicro.measure.single import (
+    ALL_METRICS,
+    OF_EMBEDDINGS,
+    OF_TOKENS,
+    Side,
+    add_density,
+    measure_side,
+    why_missing,
+)
 
 Rows = NDArray[np.int64]
 Embed = Callable[[pd.Series], NDArray[np.float32]]
 Tokenize = Callable[[pd.Series], TokenizedTexts]
 
-ALL_METRICS = (*METRICS, "Vendi", "NovelSum")
 PARTS = ("instruction", "response")
-MAX_NOVELSUM = 50_000  # samples; NovelSum looks at all pairs: 2.65 s at 10,000 samples on one core, and quadratic
+EVERYTHING: Mapping[str, Sequence[str]] = dict.fromkeys(PARTS, ALL_METRICS)
+
+
+class Comparison(NamedTuple):
+    """Metrics of datasets, and why values are missing.
+
+    `table` has a row per part and metric: part, metric and a column per dataset, and for those with intervals NAME_low
+    and NAME_high. `missing` has a row per value or interval that is missing (NaN) there: part, metric, dataset, reason.
+    """
+
+    table: pd.DataFrame
+    missing: pd.DataFrame
 
 
 def compare_datasets(
@@ -30,39 +46,39 @@ def compare_datasets(
     *,
     tokenize: Tokenize,
     embed: Embed,
+    metrics: Mapping[str, Sequence[str]] = EVERYTHING,
     reference: Rows | None = None,
     vendi_order: float = 1.0,
     interval_of: Collection[str] = (),
     seed: int = 0,
-) -> pd.DataFrame:
-    """All metrics of datasets given as rows of `samples`: part, metric and a column per dataset.
+) -> Comparison:
+    """The metrics of datasets given as rows of `samples`; texts are tokenized and embedded only for metrics that ask.
 
     Those of `metrics.measure`, Vendi (`vendi_score`) and NovelSum (`novelsum`); NovelSum is missing where a dataset
-    is above `MAX_NOVELSUM` samples or the reference too small for it.
-    Parameters: reference, the rows among which NovelSum measures density (None: all); vendi_order, of the Vendi score;
-    interval_of, datasets for which columns NAME_low and NAME_high hold 95 % intervals (`bootstrap_intervals`, the
-    density of NovelSum held fixed); seed, of their resampling.
+    is above `single.MAX_NOVELSUM` samples or the reference too small for it.
+    Parameters: metrics, those of each part, all by default; reference, the rows among which NovelSum measures density
+    (None: all); vendi_order, of the Vendi score; interval_of, datasets that get 95 % intervals (`bootstrap_intervals`,
+    the density of NovelSum held fixed); seed, of their resampling.
     Raises ValueError if a dataset has fewer than two samples (three, for an interval), or as the metrics.
     """
     for name, rows in datasets.items():
         if len(rows) < 2:
             raise ValueError(f"metrics compare texts, but {name!r} has {len(rows)}; give at least 2")
-    tables = []
-    for part in PARTS:
-        texts = samples[part]
-        tokens, vectors = tokenize(texts), embed(texts)
-        world = vectors if reference is None else vectors[reference]
-        table = pd.DataFrame({"part": part, "metric": ALL_METRICS})
+    tables, missing = [], []
+    for part, names in metrics.items():
+        whole = _open_side(samples[part], names, tokenize, embed, vendi_order)
+        table = pd.DataFrame({"part": part, "metric": names})
         for name, rows in tqdm(datasets.items(), desc=f"metrics of the {part}s", unit="dataset"):
-            measure_rows = _measurer(texts.iloc[rows], take(tokens, rows), vectors[rows], world, vendi_order)
-            if name in interval_of:
-                found = bootstrap_intervals(measure_rows, len(rows), seed=seed)
-                columns = {"value": name, "low": f"{name}_low", "high": f"{name}_high"}
-                table = table.merge(found.rename(columns=columns), on="metric", how="left")
-            else:
-                table[name] = table["metric"].map(measure_rows(np.arange(len(rows))))
+            side = whole.take(rows)
+            if "NovelSum" in names:
+                side = add_density(side, whole.vectors if reference is None else whole.vectors[reference])
+            measured = _measure(side, names, name, seed=seed if name in interval_of else None)
+            table = table.merge(measured, on="metric", how="left")
+            reasons = _explain(side, measured.set_index("metric"))
+            missing += [(part, metric, name, reason) for metric, reason in reasons.items()]
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    columns = ["part", "metric", "dataset", "reason"]
+    return Comparison(pd.concat(tables, ignore_index=True), pd.DataFrame(missing, columns=columns))
 
 
 def add_difference(table: pd.DataFrame, one: str, two: str) -> pd.DataFrame:
@@ -103,25 +119,32 @@ def as_json(table: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "metrics": values}
 
 
-def _measurer(
-    texts: pd.Series,
-    tokens: TokenizedTexts,
-    vectors: NDArray[np.float32],
-    world: NDArray[np.float32],
-    vendi_order: float,
-) -> Callable[[Rows], dict[str, float]]:
-    """All metrics of some rows of one dataset; NovelSum is missing where it is out of reach."""
-    listed, factors = texts.tolist(), None
-    if len(vectors) <= MAX_NOVELSUM:
-        try:
-            factors = local_density(vectors, world) ** DENSITY_POWER
-        except ValueError:  # fewer than ten different texts to measure density by
-            factors = None
+def _open_side(texts: pd.Series, metrics: Sequence[str], tokenize: Tokenize, embed: Embed, vendi_order: float) -> Side:
+    """All texts of a part, with tokens and embeddings if one of the metrics reads them."""
+    n_texts = len(texts)
+    tokens = TokenizedTexts(np.empty(0, np.int32), np.zeros(n_texts + 1, np.int64), None)
+    vectors = np.empty((n_texts, 0), np.float32)
+    if set(metrics) & set(OF_TOKENS):
+        tokens = tokenize(texts)
+    if set(metrics) & set(OF_EMBEDDINGS):
+        vectors = embed(texts)
+    return Side(texts.tolist(), tokens, vectors, vendi_order)
 
-    def measure_rows(rows: Rows) -> dict[str, float]:
-        found = measure([listed[row] for row in rows.tolist()], take(tokens, rows), vectors[rows])
-        found["Vendi"] = vendi_score(vectors[rows], q=vendi_order)
-        found["NovelSum"] = math.nan if factors is None else mean_novelty(vectors[rows], factors[rows])
-        return found
 
-    return measure_rows
+def _measure(side: Side, metrics: Sequence[str], name: str, *, seed: int | None) -> pd.DataFrame:
+    """Column metric and that of a dataset; with a seed those of its intervals too."""
+    if seed is None:
+        return pd.DataFrame(list(measure_side(side, metrics).items()), columns=["metric", name])
+    found = bootstrap_intervals(lambda rows: measure_side(side.take(rows), metrics), len(side.texts), seed=seed)
+    return found.rename(columns={"value": name, "low": f"{name}_low", "high": f"{name}_high"})
+
+
+def _explain(side: Side, measured: pd.DataFrame) -> dict[str, str]:
+    """Why values or intervals are missing, by metric. Parameters: measured, indexed by metric, the value first."""
+    reasons = {}
+    for metric, missing in measured.isna().iterrows():
+        if missing.iloc[0]:
+            reasons[str(metric)] = why_missing(side, str(metric))
+        elif missing.any():
+            reasons[str(metric)] = "no interval: without some of the texts there is no value"
+    return reasons

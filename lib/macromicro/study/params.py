@@ -82,6 +82,14 @@ def dump(study: Study) -> str:
     return yaml.safe_dump(study.model_dump(), sort_keys=False, allow_unicode=True)
 
 
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises ValueError naming the file if it is not YAML, or gives a key twice."""
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: not valid YAML: {error}") from None
+
+
 def preset_path(preset: str | Path) -> Path:
     """File of a preset given by name or path. Raises FileNotFoundError that lists the known names."""
     folder = find_root() / "params"
@@ -99,10 +107,7 @@ def _read(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Settings of a YAML file, on top of those of the preset it extends."""
     if path in seen:
         raise ValueError(f"{path}: extends goes in a circle: {' -> '.join(p.stem for p in (*seen, path))}")
-    try:
-        settings = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not valid YAML: {error}") from None
+    settings = read_yaml(path)
     if not isinstance(settings, dict):
         raise ValueError(f"{path}: a preset must be a mapping of sections, not {type(settings).__name__}")
     settings = with_places(settings, path)
