@@ -17,18 +17,24 @@ from macromicro.select.select import draw_baseline
 MAX_SOURCES = 10
 
 
-def describe_shift(samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generator) -> pd.DataFrame:
+def describe_shift(
+    samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generator, *, quality: pd.Series | None = None
+) -> pd.DataFrame:
     """Columns measure, all, random, chosen, as text: of all samples, of a random draw of equal size and of the subset.
 
     Measures are the mean length of either part in words (runs of letters and digits; not where words have no spaces
     between them) and characters, the share of samples that have a near-duplicate among them (not of all samples: it
-    rises with their number), and the shares of the `MAX_SOURCES` largest sources.
+    rises with their number), and the shares of the `MAX_SOURCES` largest sources. With the quality of each sample, by
+    id, its mean comes first.
     """
     drawn = draw_baseline(len(samples), len(rows), rng)
     groups: dict[str, NDArray[np.int64]] = {"all": np.arange(len(samples), dtype=np.int64)}
     groups |= {"random": drawn, "chosen": rows}
     texts, table = whole_texts(samples), {}
     unspaced = lacks_spaces(texts)
+    if quality is not None:
+        numbers = quality.loc[samples["id"]].to_numpy()
+        table["quality, mean"] = {name: f"{numbers[held].mean():.4g}" for name, held in groups.items()}
     for part in PARTS:
         lengths: dict[str, NDArray[Any]] = {}
         if not unspaced:
