@@ -221,12 +221,32 @@ def test_chinese_on_the_command_line(tmp_path):
     talks = ["，".join(CHINESE[n % 4 :] + CHINESE[: n % 3]) for n in range(60)]
     write(tmp_path, [{"instruction": f"请解释第{n}个问题", "response": text} for n, text in enumerate(talks)])
     asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl")
-    assert "take tokens of a tokenizer, such as bpe" in run(tmp_path, *asked, *WORDS).error
     assert "take tags.tagger=llm, or tokens (micro)" in run(tmp_path, *asked, *TAGS).error
-    assert "metrics in words mean nothing" in run(tmp_path, "measure", "my.jsonl").error
     assert run(tmp_path, "annotate", "my.jsonl", "-o", "t.jsonl", "--set", "tokens.low=2").error == ""
     found = {name for row in lines(tmp_path, "t.jsonl") for name in row["types"]}
     assert found & {"机器学习是人工智能的一个分支", "春天来了花儿开了"}  # not as the bytes of a tokenizer
     assert run(tmp_path, *asked, "--set", "tokens.low=2").error == ""
+
+
+def test_words_of_chinese_on_the_command_line(tmp_path):
+    talks = ["，".join(CHINESE[n % 4 :] + CHINESE[: n % 3]) for n in range(60)]
+    write(tmp_path, [{"instruction": f"请解释第{n}个问题", "response": text} for n, text in enumerate(talks)])
+    assert run(tmp_path, "annotate", "my.jsonl", "-o", "t.jsonl", *WORDS).error == ""
+    found = {name for row in lines(tmp_path, "t.jsonl") for name in row["types"]}
+    assert {"机器", "学习", "人工", "智能", "春天", "花儿", "鸡蛋", "北京", "长城"} <= found
+    assert max(map(len, found)) <= 3
+    asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--length", "20:", *WORDS)
+    assert run(tmp_path, *asked).error == ""
     card = (tmp_path / "x.jsonl.card.md").read_text()
-    assert "response, mean characters" in card and "mean words" not in card
+    assert "| made with | words (lower-cased runs of letters and digits), cut by the dictionaries of ICU" in card
+    words = next(line for line in card.splitlines() if line.startswith("| response, mean words"))
+    assert all(float(value) >= 20 for value in words.split("|")[2:5])
+
+
+def test_chinese_is_measured_in_words(tmp_path):
+    write(tmp_path, [{"instruction": f"我喜欢吃{text[:2]}", "response": text} for text in CHINESE[:2]])
+    done = run(tmp_path, "measure", "my.jsonl", "--set", "embed.model=static")
+    assert done.error == ""
+    assert "cut by the dictionaries of ICU" in done.out
+    [length] = [line.split()[-1] for line in done.out.splitlines() if line.split()[:2] == ["instruction", "SL"]]
+    assert float(length) == 4  # 我 喜欢 吃 机器, 我 喜欢 吃 春天

@@ -202,8 +202,7 @@ def _describe(
 
 def _moved(shift: pd.DataFrame) -> dict[str, str]:
     """The lines of the summary on what moved: all, a random draw, the subset."""
-    in_words = shift["measure"].str.contains("words").any()
-    shown = shift[~shift["measure"].str.contains("characters") | (not in_words)].to_dict("records")
+    shown = shift[~shift["measure"].str.contains("characters")].to_dict("records")
     return {
         str(row["measure"]): f"{row['chosen']} (random draw {row['random']}{', all ' * bool(row['all'])}{row['all']})"
         for row in shown
