@@ -47,7 +47,9 @@ def select(
     ] = None,
     quality_share: Annotated[
         str | None,
-        typer.Option(callback=check_share, show_default="50%", help="Share of the samples that count as the best."),
+        typer.Option(
+            metavar="PERCENT", callback=check_share, show_default="50%", help="Share of the samples that are the best."
+        ),
     ] = None,
     stratify: Annotated[
         str | None, typer.Option(help="Column, such as source, of which the mix of values is kept.")

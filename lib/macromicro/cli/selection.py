@@ -69,12 +69,7 @@ class Options:
 
 def select_files(options: Options) -> None:
     """Choose samples of files, and write them with their card and, if asked to, what was not chosen."""
-    places = {**name_inputs(options.files), "types": options.types, "evaluation set": options.exclude}
-    check_output(options.output, SUFFIXES, **places)
-    if options.rejected:
-        check_output(options.rejected, SUFFIXES, **places, subset=options.output)
-    card = place_card(options.card, options.output, **places, rejected=options.rejected)
-    band = parse_band(options.length)
+    card, band = _place_outputs(options), parse_band(options.length)
     if options.budget == "tokens" and options.method != "even":
         raise ValueError(f"--budget tokens is for --method even, not {options.method}")
     if options.quality_share and not options.quality:
@@ -137,6 +132,15 @@ def list_rejected(read: Read, sieve: Sieve) -> dict[str, list[Any]]:
         "reason": sieve.reasons[sieve.reasons != ""].tolist(),
         "instruction": left["instruction"].tolist(),
     }
+
+
+def _place_outputs(options: Options) -> Path | None:
+    """Where the card goes, None for nowhere. Raises ValueError if one of the files to write would replace another."""
+    places = {**name_inputs(options.files), "types": options.types, "evaluation set": options.exclude}
+    check_output(options.output, SUFFIXES, **places)
+    if options.rejected:
+        check_output(options.rejected, SUFFIXES, **places, subset=options.output)
+    return place_card(options.card, options.output, **places, rejected=options.rejected)
 
 
 def _measure(samples: pd.DataFrame, options: Options, settings: TypeSettings) -> tuple[NDArray[np.int64], str]:
