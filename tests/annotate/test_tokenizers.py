@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from macromicro.annotate.tokenizers import open_tokenizer
+from macromicro.annotate.tokenizers import WORDS, describe_words, open_tokenizer
 from macromicro.annotate.tokens import tokenize
 from macromicro.models.basemodel import refer_to_base_model
 from tiny_models import tiny_base
@@ -53,3 +53,10 @@ def test_a_name_without_a_tokenizer_is_one_line(name, tmp_path, monkeypatch):
         open_tokenizer(name, make_samples())
     assert repr(name) in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_what_cuts_words_is_named_where_it_does():
+    assert describe_words("bare-word", pa.chunked_array([["Spring has come"], ["봄이 왔어요"]])) == WORDS["bare-word"]
+    assert describe_words("word", pd.Series(["Spring", "春"])).startswith(
+        f"{WORDS['word']}, cut by the dictionaries of"
+    )

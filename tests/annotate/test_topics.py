@@ -80,6 +80,12 @@ def test_keyword_weights_by_hand():
     assert find_keywords(words, np.array([-1, -1, -1]), n_keywords=3) == []
 
 
+def test_keywords_of_chinese_have_two_characters():
+    words = tokenize(["我喜欢苹果，苹果好吃", "他去北京看长城", "an ox is in it"], None, unit="bare-word")
+    found = find_keywords(words, np.array([0, 1, 1]), n_keywords=5)
+    assert found == [["苹果", "喜欢", "好吃"], ["北京", "长城"]]
+
+
 def test_all_noise_is_a_result():
     rng = np.random.default_rng(0)
     embeddings = rng.normal(size=(60, 20)).astype(np.float32)

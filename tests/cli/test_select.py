@@ -1,11 +1,12 @@
 """The options of `select` that say what may be chosen, and what comes back."""
 
 import json
+import subprocess
 
 import pandas as pd
 import pytest
 
-from tests.cli.test_bad_input import TAGS, WORDS, run, write
+from tests.cli.test_bad_input import MACROMICRO, TAGS, WORDS, run, write, write_as
 
 LONG = "tell me how the old mill by the river turns the heavy wheel of stone all day long"
 
@@ -78,6 +79,84 @@ def test_the_mix_of_a_column_is_kept(tmp_path):
     assert "no such column; there are id, instruction" in run(tmp_path, *asked, "--stratify", "sauce").error
 
 
+def test_only_the_best_are_chosen_from(tmp_path):
+    rows = [{**record, "score": n % 10} for n, record in enumerate(records())]
+    rows[3]["output"] = ""  # not among those of which the share is the best
+    write(tmp_path, rows)
+    asked = ("select", "my.jsonl", "-n", 4, "-o", "x.jsonl", "--rejected", "left.jsonl", *WORDS)
+    done = run(tmp_path, *asked, "--quality", "score", "--quality-share", "20%")
+    assert done.error == ""
+    assert sorted(row["score"] for row in lines(tmp_path, "x.jsonl")) == [8, 8, 9, 9]
+    reasons = [row["reason"] for row in lines(tmp_path, "left.jsonl")]
+    assert sorted(reasons) == sorted(
+        ["no text", "quality 3.0 below 8.0", *[f"quality {n}.0 below 8.0" for n in (0, 1, 2, 4, 5, 6, 7)] * 2]
+    )
+    card = (tmp_path / "x.jsonl.card.md").read_text()
+    assert "| quality | best 20% by score |" in card
+    assert "| mean quality of these | 4.579 |" in card  # 87 / 19
+    assert "| quality below 8.0, dropped | 15 |" in card
+    assert "| quality, mean | 8.5 | 8.5 | 8.5 |" in card
+
+
+def test_quality_moves_with_diversity(tmp_path):
+    rows = [{"instruction": f"q{n}", "response": " ".join("abcd"[: 1 + n % 4]), "score": -(n % 4)} for n in range(12)]
+    write(tmp_path, rows)
+    asked = ("select", "my.jsonl", "-n", 3, "-o", "x.jsonl", "--method", "longest", "--quality", "score")
+    assert run(tmp_path, *asked, "--quality-share", "100%").error == ""
+    [row] = [line for line in (tmp_path / "x.jsonl.card.md").read_text().splitlines() if "quality, mean" in line]
+    assert row.startswith("| quality, mean | -1.5 | ") and row.endswith(" | -3 |")
+
+
+@pytest.mark.parametrize(
+    ("form", "place", "value", "shown"),
+    [
+        ("jsonl", "line 2", None, "missing"),
+        ("jsonl", "line 2", "good", '"good"'),
+        ("csv", "line 3", None, "missing"),
+        ("csv", "line 3", float("nan"), "nan"),
+        ("csv", "line 3", "good", "good"),
+        ("parquet", "row 2", None, "missing"),
+        ("parquet", "row 2", float("nan"), "missing"),
+        ("parquet", "row 2", float("inf"), "inf"),
+    ],
+)
+def test_quality_is_a_finite_number_in_every_row(tmp_path, form, place, value, shown):
+    rows = [{"instruction": f"q{n}", "response": "fine", "score": value if n in (1, 3) else n + 0.5} for n in range(5)]
+    path = write_as(tmp_path, rows, form)
+    asked = ("select", path.name, "-n", 2, "-o", "x.jsonl", "--method", "random", "--quality", "score")
+    message = run(tmp_path, *asked, "--bad-rows", "skip").error
+    expected = f"{path.name}, {place}: --quality needs a number in 'score', but it is {shown}, the first of 2 such"
+    assert expected in message
+    assert "take such rows out of the file" in message
+    write_as(tmp_path, [row for row in rows if row["score"] is not value], form)
+    assert not run(tmp_path, *asked).error
+    assert {float(row["score"]) for row in lines(tmp_path, "x.jsonl")} == {2.5, 4.5}
+
+
+@pytest.mark.parametrize("value", [True, [1], {"mean": 1}, 10**400])
+def test_quality_is_no_truth_value_list_or_object(tmp_path, value):
+    write(tmp_path, [{"instruction": f"q{n}", "response": "fine", "score": value} for n in range(3)])
+    done = run(tmp_path, "select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random", "--quality", "score")
+    assert "line 1: --quality needs a number in 'score', but it is" in done.error
+
+
+def test_quality_of_several_files(tmp_path):
+    write(tmp_path, [{"instruction": f"a{n}", "response": "x", "score": n} for n in range(4)], "a.jsonl")
+    write(tmp_path, [{"instruction": f"b{n}", "response": "x", "score": n + 0.5} for n in range(4)], "b.jsonl")
+    asked = ("select", "a.jsonl", "b.jsonl", "-n", "100%", "-o", "x.jsonl", "--method", "random", "--quality", "score")
+    assert not run(tmp_path, *asked).error
+    assert sorted(row["score"] for row in lines(tmp_path, "x.jsonl")) == [2, 2.5, 3, 3.5]
+    write(tmp_path, [{"instruction": "b", "response": "x"}], "b.jsonl")
+    assert "b.jsonl, line 1: --quality needs a number in 'score', but it is missing" in run(tmp_path, *asked).error
+
+
+@pytest.mark.parametrize("share", ["0%", "101%", "50", "half", "-5%"])
+def test_a_share_is_a_percentage(tmp_path, share):
+    asked = ["select", "my.jsonl", "-n", "2", "-o", "x.jsonl", "--quality", "score", f"--quality-share={share}"]
+    done = subprocess.run([MACROMICRO, *asked], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and "such as" in done.stderr
+
+
 def test_a_budget_of_tokens(tmp_path):
     write(tmp_path, [{"instruction": f"q{n}", "response": " ".join(f"w{k}" for k in range(n))} for n in range(1, 21)])
     asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--budget", "tokens", *WORDS)
@@ -95,6 +174,9 @@ def test_a_budget_of_tokens(tmp_path):
         (["--length", "90:"], "holds none of 20 samples"),
         (["--rejected", "x.jsonl"], "the output would replace the subset"),
         (["--rejected", "x.jsonl.card.md"], "expected a name that ends in"),
+        (["--quality-share", "50%"], "--quality-share 50% needs --quality COLUMN"),
+        (["--quality", "score"], "--quality score: no such column; there are id, instruction, response, source"),
+        (["--quality", "source"], "line 1: --quality needs a number in 'source', but it is b, the first of 20 such"),
         (["--exclude", "my.jsonl", "--rejected", "my.jsonl"], "would replace the input"),
     ],
 )
@@ -139,12 +221,32 @@ def test_chinese_on_the_command_line(tmp_path):
     talks = ["，".join(CHINESE[n % 4 :] + CHINESE[: n % 3]) for n in range(60)]
     write(tmp_path, [{"instruction": f"请解释第{n}个问题", "response": text} for n, text in enumerate(talks)])
     asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl")
-    assert "take tokens of a tokenizer, such as bpe" in run(tmp_path, *asked, *WORDS).error
     assert "take tags.tagger=llm, or tokens (micro)" in run(tmp_path, *asked, *TAGS).error
-    assert "metrics in words mean nothing" in run(tmp_path, "measure", "my.jsonl").error
     assert run(tmp_path, "annotate", "my.jsonl", "-o", "t.jsonl", "--set", "tokens.low=2").error == ""
     found = {name for row in lines(tmp_path, "t.jsonl") for name in row["types"]}
     assert found & {"机器学习是人工智能的一个分支", "春天来了花儿开了"}  # not as the bytes of a tokenizer
     assert run(tmp_path, *asked, "--set", "tokens.low=2").error == ""
+
+
+def test_words_of_chinese_on_the_command_line(tmp_path):
+    talks = ["，".join(CHINESE[n % 4 :] + CHINESE[: n % 3]) for n in range(60)]
+    write(tmp_path, [{"instruction": f"请解释第{n}个问题", "response": text} for n, text in enumerate(talks)])
+    assert run(tmp_path, "annotate", "my.jsonl", "-o", "t.jsonl", *WORDS).error == ""
+    found = {name for row in lines(tmp_path, "t.jsonl") for name in row["types"]}
+    assert {"机器", "学习", "人工", "智能", "春天", "花儿", "鸡蛋", "北京", "长城"} <= found
+    assert max(map(len, found)) <= 3
+    asked = ("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--length", "20:", *WORDS)
+    assert run(tmp_path, *asked).error == ""
     card = (tmp_path / "x.jsonl.card.md").read_text()
-    assert "response, mean characters" in card and "mean words" not in card
+    assert "| made with | words (lower-cased runs of letters and digits), cut by the dictionaries of ICU" in card
+    words = next(line for line in card.splitlines() if line.startswith("| response, mean words"))
+    assert all(float(value) >= 20 for value in words.split("|")[2:5])
+
+
+def test_chinese_is_measured_in_words(tmp_path):
+    write(tmp_path, [{"instruction": f"我喜欢吃{text[:2]}", "response": text} for text in CHINESE[:2]])
+    done = run(tmp_path, "measure", "my.jsonl", "--set", "embed.model=static")
+    assert done.error == ""
+    assert "cut by the dictionaries of ICU" in done.out
+    [length] = [line.split()[-1] for line in done.out.splitlines() if line.split()[:2] == ["instruction", "SL"]]
+    assert float(length) == 4  # 我 喜欢 吃 机器, 我 喜欢 吃 春天

@@ -47,6 +47,13 @@ def test_finds_what_comparing_every_pair_finds(texts, others, n, threshold, by):
     pd.testing.assert_frame_equal(fewer, found.groupby("id").head(2).reset_index(drop=True))
 
 
+def test_texts_without_spaces_share_their_words():
+    text = "机器学习是人工智能的一个分支，春天来了花儿开了，北京的故宫和长城都很著名"  # 21 words
+    near = pd.Series([text, f"{text}吗", "春天来了花儿开了", "苹果"], index=list("abcd"), dtype="object")
+    assert near_duplicates(near, threshold=0.9)["id"].tolist() == ["a", "b"]
+    assert find_overlaps(near[["c"]], near[["a"]], threshold=1)["other_id"].tolist() == ["a"]
+
+
 @settings(max_examples=150, deadline=None)
 @given(TEXTS, st.integers(1, 4), THRESHOLDS)
 def test_groups_are_the_connected_texts(texts, n, threshold):

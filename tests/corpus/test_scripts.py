@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from macromicro.corpus.scripts import lacks_spaces
+from macromicro.corpus.scripts import find_unspaced, lacks_spaces
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,8 @@ def test_scripts(text, lacks):
     assert lacks_spaces([text] * 500) == lacks
     assert lacks_spaces(pd.Series([text] * 500)) == lacks
     assert not lacks_spaces([text])
+
+
+def test_one_character_is_enough_to_need_a_dictionary():
+    texts = ["", "봄이 왔어요", "an é ñ", "a 春 day", "ไทย", "カ", "ひ", "ລາວ", "ខ្មែរ", "မြန်မာ", "。「」ー"]
+    assert find_unspaced(texts).tolist() == [False] * 3 + [True] * 7 + [False]

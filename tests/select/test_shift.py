@@ -15,3 +15,11 @@ def test_lengths_sources_and_repeats():
     assert table.loc["source k", ["all", "chosen"]].tolist() == ["75.0%", "50.0%"]
     one = describe_shift(frame.assign(source="k").astype("str"), np.array([0]), np.random.default_rng(0))
     assert not one["measure"].str.startswith("source").any()
+
+
+def test_quality_is_that_of_the_samples_by_id():
+    frame = pd.DataFrame({"id": list("xyz"), "instruction": "one", "response": list("abc"), "source": "k"})
+    quality = pd.Series([0.5, 1.0, 3.0, 100.0], index=["z", "y", "x", "left out"])
+    table = describe_shift(frame.astype("str"), np.array([0, 2]), np.random.default_rng(0), quality=quality)
+    assert table.iloc[0][["measure", "all", "chosen"]].tolist() == ["quality, mean", "1.5", "1.75"]
+    assert float(table["random"][0]) in (0.75, 1.75, 2.0)

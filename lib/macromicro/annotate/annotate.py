@@ -18,7 +18,7 @@ from macromicro.annotate.steps import count_embedded, count_replies
 from macromicro.annotate.tag_llm import WriteTags, open_tag_writer
 from macromicro.annotate.tag_normalisation import Embed, step_table
 from macromicro.annotate.tags import annotate_tags
-from macromicro.annotate.tokenizers import WORDS, open_tokenizer
+from macromicro.annotate.tokenizers import WORDS, describe_words, open_tokenizer
 from macromicro.annotate.tokens import band_types, count_curve, count_tokens
 from macromicro.annotate.topics import annotate_topics, map_topics, topics_agree_with
 from macromicro.annotate.types import TypeMatrix, apply_untyped
@@ -95,11 +95,9 @@ def annotate(
         if tags["tagger"] == "llm":
             made_with = f"tags written by {name_only(tag_llm['model'])}, {made_with}"
     elif granularity == "micro":
-        is_word = tokens["unit"] in WORDS
-        if is_word:
-            refuse_unspaced(samples[part], f"{tokens['unit']}s as types", "take tokens of a tokenizer, such as bpe")
-        opened, made_with = None, WORDS.get(tokens["unit"], "")
-        if not is_word:
+        if tokens["unit"] in WORDS:
+            opened, made_with = None, describe_words(tokens["unit"], samples[part])
+        else:
             opened, made_with = open_tokenizer(tokenizer, samples, revision=tokens["revision"])
         found, explain = _find_tokens(samples, part, tokenizer=opened, tokens=tokens)
     else:

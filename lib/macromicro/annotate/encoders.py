@@ -8,14 +8,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from macromicro.annotate.types import text_array
+from macromicro.corpus.words import NOT_IN_WORDS, WHITE_SPACE, split_words
 from macromicro.models.plain_text import fast_backend, plain_backend
 from macromicro.study.sections import Unit
-
-WHITE_SPACE = (
-    r"[\x{9}-\x{d}\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"
-)
-"""What `str.split` takes for white space."""
-NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
 
 
 class TokenEncoder:
@@ -57,7 +52,8 @@ class WordEncoder:
     """Batches of texts to word numbers, given in the order in which words are first met.
 
     Parameters: unit, `word` splits texts at white space and nowhere else, as `str.split` does; `bare-word` takes
-    lower-cased runs of letters, digits and underscores. Raises ValueError for another unit.
+    lower-cased runs of letters, digits and underscores. Where words have no spaces between them, either takes the words
+    that `words.split_words` finds. Raises ValueError for another unit.
     """
 
     def __init__(self, unit: Unit) -> None:
@@ -68,11 +64,12 @@ class WordEncoder:
 
     def __call__(self, batch: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
         """Word numbers of the texts of a batch, end to end, and the length of each."""
-        words = self._split(pa.array(batch, type=pa.string()))
-        kept = pc.not_equal(words.values, "")
-        starts = np.concatenate([[0], np.cumsum(kept.to_numpy(zero_copy_only=False), dtype=np.int64)])
-        lengths = np.diff(starts[words.offsets.to_numpy()])
-        coded = words.values.filter(kept).dictionary_encode()
+        texts = pa.array(batch, type=pa.string())
+        if self._unit == "word":
+            words, lengths = split_words(texts, WHITE_SPACE)
+        else:
+            words, lengths = split_words(pc.utf8_lower(texts), NOT_IN_WORDS)
+        coded = words.dictionary_encode()
         known = self._numbers
         numbers = np.array(
             [known.setdefault(word, len(known)) for word in coded.dictionary.to_pylist()], dtype=np.int32
@@ -83,12 +80,6 @@ class WordEncoder:
     def vocabulary(self) -> NDArray[np.object_]:
         """The word of each number."""
         return text_array(self._numbers)
-
-    def _split(self, texts: pa.StringArray) -> pa.ListArray:
-        """The words of each text, among them empty ones at either end."""
-        if self._unit == "word":  # Arrow's utf8_split_whitespace kept white space at the end of a text, now and then
-            return pc.split_pattern_regex(texts, WHITE_SPACE)
-        return pc.split_pattern_regex(pc.utf8_lower(texts), NOT_IN_WORDS)
 
 
 def open_encoder(unit: Unit, tokenizer: Any) -> TokenEncoder | WordEncoder:

@@ -1,5 +1,6 @@
 """The tokenizer that tokens come from, by name: trained on the samples, in a file or folder, or from the hub."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from macromicro.corpus.batches import each_text
+from macromicro.corpus.scripts import find_unspaced
+from macromicro.corpus.words import ICU
+from macromicro.study.sections import Unit
 
 BPE = "bpe"
 WORDS = {"word": "words (split at white space)", "bare-word": "words (lower-cased runs of letters and digits)"}
@@ -15,6 +19,11 @@ WORDS = {"word": "words (split at white space)", "bare-word": "words (lower-case
 
 BPE_SIZE = 32_000
 LONG_RUNS = r"\p{L}{1000}|\p{N}{1000}|[^\s\p{L}\p{N}]{1000}|\s{1000}"  # a megabyte of "na" would take half an hour
+
+
+def describe_words(unit: Unit, texts: Iterable[str]) -> str:
+    """What the words of texts are, in words: of those without spaces between them, what cuts them too."""
+    return WORDS[unit] + (f", cut by {ICU} where there are no spaces" if find_unspaced(texts).any() else "")
 
 
 def open_tokenizer(

@@ -17,8 +17,10 @@ from macromicro.annotate.reduce import Reducer, enough_for_umap, reduce
 from macromicro.annotate.tokens import TokenizedTexts, tokenize
 from macromicro.annotate.types import TypeMatrix, build_types, text_array
 from macromicro.corpus.batches import Texts
+from macromicro.corpus.scripts import find_unspaced
 
 MIN_LETTERS = 3
+MIN_UNSPACED_LETTERS = 2  # most words of Chinese have two
 NOISE = -1
 
 
@@ -104,12 +106,17 @@ def find_keywords(words: TokenizedTexts, topics: NDArray[np.int64], *, n_keyword
 
     The weight of a word in a topic is tf * log(1 + A / f), with tf its count in the topic, f its count in all topics
     and A the mean number of words per topic (Grootendorst 2022, arXiv 2203.05794). Stop words, numbers and words of
-    fewer than three letters are left out. Parameters: topics, shape (n_texts,), -1 for none.
+    fewer than three letters (two in scripts without spaces) are left out. Parameters: topics, shape (n_texts,), -1 for
+    none.
     """
     n_topics = int(topics.max(initial=NOISE)) + 1
     vocabulary = words.vocabulary if words.vocabulary is not None else text_array([])
+    fewest = np.where(find_unspaced(vocabulary), MIN_UNSPACED_LETTERS, MIN_LETTERS)
     good = np.array(
-        [len(word) >= MIN_LETTERS and not word.isdigit() and word not in ENGLISH_STOP_WORDS for word in vocabulary],
+        [
+            len(word) >= n and not word.isdigit() and word not in ENGLISH_STOP_WORDS
+            for word, n in zip(vocabulary, fewest, strict=True)
+        ],
         dtype=bool,
     )
     of_word = np.repeat(topics, words.lengths)

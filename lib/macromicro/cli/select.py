@@ -21,6 +21,7 @@ from macromicro.cli.options import (
     Shape,
     TokenizerOption,
     TurnsOption,
+    check_share,
     check_size,
 )
 
@@ -40,6 +41,16 @@ def select(
         str | None, typer.Option(help="File that lists every sample not chosen, with the reason.")
     ] = None,
     format_: Annotated[Shape, typer.Option("--format", help="Shape of the rows; same: as in the file.")] = "same",
+    quality: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of numbers, higher is better; choose among the best samples."),
+    ] = None,
+    quality_share: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PERCENT", callback=check_share, show_default="50%", help="Share of the samples that are the best."
+        ),
+    ] = None,
     stratify: Annotated[
         str | None, typer.Option(help="Column, such as source, of which the mix of values is kept.")
     ] = None,
@@ -69,14 +80,17 @@ def select(
     Of conversations --turns says which exchanges are samples; with all, one comes out as far as it was read.
     Rows come out with the columns of the file; --format trl (prompt, completion), alpaca (instruction, input, output)
     or messages gives them another shape. Samples without text and repeated instructions are left out first, and
-    counted, and so are those without any type, which cannot be drawn for one. The card is in the format of the Hugging
-    Face hub: what was chosen, from what, how, with which coverage, what moved with it, and the licences of the rows. It
-    replaces an older card of the same output, but no other file.
+    counted, and so are those without any type, which cannot be drawn for one. --quality names a column of numbers, such
+    as the scores of a reward model, and chooses among the best --quality-share of the samples; what is as good as the
+    last of these stays too. The card is in the format of the Hugging Face hub: what was chosen, from what, how, with
+    which coverage, what moved with it, and the licences of the rows. It replaces an older card of the same output, but
+    no other file.
 
     \b
       macromicro select my.jsonl --granularity micro --part response --size 10000 -o subset.jsonl
       macromicro select my.parquet -n 10% --granularity meso --level 50 -o half.parquet --card README.md
       macromicro select my.jsonl -n 1000 --method k-center --cache cache -o spread.jsonl
+      macromicro select my.jsonl -n 1000 --quality score --quality-share 30% --rejected left.csv -o good.jsonl
       macromicro select my.jsonl -n 1000 --stratify source --near-duplicates drop --exclude eval.jsonl -o clean.jsonl
       cat my.jsonl | macromicro select - -n 500 -o - > subset.jsonl
     """  # noqa: D301
@@ -84,7 +98,8 @@ def select(
 
     select_files(
         Options(
-            files, size, output, part, granularity, level, method, tokenizer, types, card, rejected, format_, stratify,
-            length, budget, near_duplicates, exclude, turns, repeats, bad_rows, seed, cache, column or [], set_ or [],
+            files, size, output, part, granularity, level, method, tokenizer, types, card, rejected, format_, quality,
+            quality_share, stratify, length, budget, near_duplicates, exclude, turns, repeats, bad_rows, seed, cache,
+            column or [], set_ or [],
         )
     )  # fmt: skip

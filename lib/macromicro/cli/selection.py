@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from macromicro.annotate.types import TypeMatrix
+from macromicro.cli.filtering import HALF, leave_out, parse_band, read_quality
 from macromicro.cli.input import check_tokenizer, describe_types, embedder, find_types, say, say_all, token_maker
 from macromicro.cli.output import (
     check_output,
@@ -21,14 +22,14 @@ from macromicro.cli.output import (
     write_chosen,
     write_columns,
 )
-from macromicro.cli.reading import Read, Sieve, read_all, read_prompts, sift, write_bad
+from macromicro.cli.reading import Read, Sieve, find_column, read_all, sift, write_bad
 from macromicro.cli.settings import describe_choice, read_settings
 from macromicro.corpus.conversations import Turns
 from macromicro.corpus.records import BadRows
 from macromicro.corpus.shapes import Shape, shape_rows
 from macromicro.corpus.writers import SUFFIXES
 from macromicro.select.choose import Choice, choose, choose_by_group
-from macromicro.select.filters import find_near_duplicates, find_outside, find_overlapping
+from macromicro.select.filters import find_outside
 from macromicro.select.shift import describe_shift
 from macromicro.study.sections import Granularity, Method, Part, TypeSettings
 from macromicro.study.streams import stream
@@ -50,6 +51,8 @@ class Options:
     card: Path | None
     rejected: str | None
     format: Shape
+    quality: str | None
+    quality_share: str | None
     stratify: str | None
     length: str | None
     budget: str
@@ -66,21 +69,22 @@ class Options:
 
 def select_files(options: Options) -> None:
     """Choose samples of files, and write them with their card and, if asked to, what was not chosen."""
-    places = {**name_inputs(options.files), "types": options.types, "evaluation set": options.exclude}
-    check_output(options.output, SUFFIXES, **places)
-    if options.rejected:
-        check_output(options.rejected, SUFFIXES, **places, subset=options.output)
-    card = place_card(options.card, options.output, **places, rejected=options.rejected)
-    band = _parse_band(options.length)
+    card, band = _place_outputs(options), parse_band(options.length)
     if options.budget == "tokens" and options.method != "even":
         raise ValueError(f"--budget tokens is for --method even, not {options.method}")
+    if options.quality_share and not options.quality:
+        raise ValueError(f"--quality-share {options.quality_share} needs --quality COLUMN")
     settings = read_settings(options.set, tokenizer=options.tokenizer)
     check_tokenizer(options.tokenizer, settings)
     bad = BadRows(skip=options.bad_rows == "skip")
     read = read_all(options.files, options.column, turns=options.turns, bad=bad)
     sieve, about = sift(read, keep_repeats=options.repeats == "keep")
     usable = sieve.kept
-    about |= _filter(sieve, options)
+    quality = read_quality(read, usable, options.quality) if options.quality else None
+    about |= leave_out(
+        sieve, quality=quality, share=options.quality_share or HALF, exclude=options.exclude,
+        drop_near_duplicates=options.near_duplicates == "drop",
+    )  # fmt: skip
     measured = _measure(sieve.kept, options, settings) if band or options.budget == "tokens" else None
     if band and measured is not None:
         lengths, unit = measured
@@ -97,7 +101,7 @@ def select_files(options: Options) -> None:
     choice = _choose(samples, types, part, size, options, settings, weights)
     sieve.drop(choice.reasons)
     how = _describe(options, settings, types, part, size, measured)
-    shift = describe_shift(samples, choice.rows, stream("shift", options.seed))
+    shift = describe_shift(samples, choice.rows, stream("shift", options.seed), quality=quality)
     chosen = samples.iloc[choice.rows].reset_index(drop=True)
     rows = shape_rows(chosen, read.records, options.format, columns=read.columns)
     write_chosen(
@@ -130,31 +134,13 @@ def list_rejected(read: Read, sieve: Sieve) -> dict[str, list[Any]]:
     }
 
 
-def _parse_band(length: str | None) -> tuple[int, int] | None:
-    """The lowest and highest length of LOW:HIGH, either of which may be missing."""
-    if length is None:
-        return None
-    low, colon, high = length.partition(":")
-    if colon and all(not end or (end.isascii() and end.isdigit()) for end in (low, high)):
-        band = (int(low or 0), int(high or sys.maxsize))
-        if band[0] <= band[1]:
-            return band
-    raise ValueError(f"--length {length}: expected LOW:HIGH in tokens of the response, such as 5:200 or :400")
-
-
-def _filter(sieve: Sieve, options: Options) -> dict[str, Any]:
-    """Leave out near-duplicates and what overlaps the evaluation set, where that is asked for; in numbers."""
-    facts: dict[str, Any] = {}
-    if options.exclude:
-        reasons, counts = find_overlapping(sieve.kept, read_prompts(options.exclude))
-        sieve.drop(reasons)
-        name = Path(options.exclude).name
-        facts = {f"prompts of {name}": counts["prompts"], "of these overlap": counts["prompts that overlap"]}
-        facts[f"samples that overlap with {name}, dropped"] = counts["samples left out"]
-    if options.near_duplicates == "drop":
-        facts["near-duplicates, dropped"] = sieve.drop(find_near_duplicates(sieve.kept))
-    say_all(facts)
-    return facts
+def _place_outputs(options: Options) -> Path | None:
+    """Where the card goes, None for nowhere. Raises ValueError if one of the files to write would replace another."""
+    places = {**name_inputs(options.files), "types": options.types, "evaluation set": options.exclude}
+    check_output(options.output, SUFFIXES, **places)
+    if options.rejected:
+        check_output(options.rejected, SUFFIXES, **places, subset=options.output)
+    return place_card(options.card, options.output, **places, rejected=options.rejected)
 
 
 def _measure(samples: pd.DataFrame, options: Options, settings: TypeSettings) -> tuple[NDArray[np.int64], str]:
@@ -194,10 +180,8 @@ def _choose(
     given |= {"types": types, "embed": embedder(options.cache, settings), "weights": weights}
     if options.stratify is None:
         return choose(samples, part, **given)
-    if options.stratify not in samples:
-        shown = ", ".join(name for name in map(str, samples) if not name.startswith("_"))
-        raise ValueError(f"--stratify {options.stratify}: no such column; there are {shown}")
-    return choose_by_group(samples, part, samples[options.stratify].astype("str").fillna(""), **given)
+    groups = find_column(samples, options.stratify, "--stratify")
+    return choose_by_group(samples, part, groups.astype("str").fillna(""), **given)
 
 
 def _describe(
@@ -211,6 +195,7 @@ def _describe(
     """How samples were chosen, name to value."""
     how: dict[str, Any] = {"method": options.method, "part": part, "size": size, "seed": options.seed}
     asked = {"mix kept of": options.stratify, "length of responses": options.length}
+    asked["quality"] = f"best {options.quality_share or HALF} by {options.quality}" if options.quality else None
     asked["overlaps left out with"] = Path(options.exclude).name if options.exclude else None
     how |= {name: value for name, value in asked.items() if value}
     if measured is not None:
@@ -221,8 +206,7 @@ def _describe(
 
 def _moved(shift: pd.DataFrame) -> dict[str, str]:
     """The lines of the summary on what moved: all, a random draw, the subset."""
-    in_words = shift["measure"].str.contains("words").any()
-    shown = shift[~shift["measure"].str.contains("characters") | (not in_words)].to_dict("records")
+    shown = shift[~shift["measure"].str.contains("characters")].to_dict("records")
     return {
         str(row["measure"]): f"{row['chosen']} (random draw {row['random']}{', all ' * bool(row['all'])}{row['all']})"
         for row in shown

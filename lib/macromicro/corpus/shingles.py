@@ -13,11 +13,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from macromicro.corpus.batches import BATCH_SIZE, batches
+from macromicro.corpus.words import NOT_IN_WORDS, split_words
 
 IntArray = NDArray[np.int64]
 KeyArray = NDArray[np.uint64]
-
-NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +48,9 @@ class Shingles:
 def shingle(texts: Iterable[str], *, n: int) -> Shingles:
     """The word `n`-grams of every text, as hashes of 64 bits.
 
-    Words are runs of letters, digits and underscores of the text in NFKC and lower case. A text of fewer than `n` words
-    has one shingle, the whole of it with white space collapsed, so that it shares it with its equals only; in scripts
-    without spaces between words most texts are of that kind.
+    Words are runs of letters, digits and underscores of the text in NFKC and lower case, cut further where words have
+    no spaces between them (`words.split_words`). A text of fewer than `n` words has one shingle, the whole of it with
+    white space collapsed, so that it shares it with its equals only.
     Raises ValueError if `n` is below 1 or a text is not a str.
     """
     if n < 1:
@@ -65,10 +64,8 @@ def shingle(texts: Iterable[str], *, n: int) -> Shingles:
 def _shingle_batch(texts: list[str], n: int) -> tuple[KeyArray, IntArray]:
     """Keys of the texts of a batch, end to end, and how many each has."""
     forms = pc.utf8_lower(pc.utf8_normalize(pa.array([_encodable(text) for text in texts], pa.string()), form="NFKC"))
-    words = pc.split_pattern_regex(forms, NOT_IN_WORDS)
-    kept = pc.not_equal(words.values, "").to_numpy(zero_copy_only=False)
-    n_words = np.diff(np.r_[0, np.cumsum(kept)][words.offsets.to_numpy()])
-    coded = words.values.filter(pa.array(kept)).dictionary_encode()
+    words, n_words = split_words(forms, NOT_IN_WORDS)
+    coded = words.dictionary_encode()
     hashes = _hash(coded.dictionary)[coded.indices.to_numpy()]
     rows = np.repeat(np.arange(len(texts)), n_words)
     keys = hashes[: max(len(hashes) - n + 1, 0)].copy()

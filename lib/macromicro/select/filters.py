@@ -62,6 +62,24 @@ def find_outside(lengths: ArrayLike, band: Sequence[int], unit: str) -> Reasons:
     return np.array([f"{n} {unit}" if out else "" for n, out in zip(lengths, outside, strict=True)], dtype=object)
 
 
+def find_below_share(quality: ArrayLike, share: float) -> tuple[Reasons, float]:
+    """Why samples are not among the best `share` of all, and the lowest quality that is.
+
+    What is as good as the last of the best stays too, so that more may stay than the share says; at least one does.
+    Parameters: quality, shape (n_samples,), higher is better; share, above 0 and at most 1.
+
+    >>> find_below_share([0.9, 0.31, 0.52, 0.52], 0.5)[0].tolist()
+    ['', 'quality 0.31 below 0.52', '', '']
+    """
+    quality = np.asarray(quality, dtype=np.float64)
+    n_best = max(1, round(share * len(quality)))
+    lowest = float(np.partition(quality, -n_best)[-n_best])
+    reasons = np.full(len(quality), "", dtype=object)
+    for row in np.flatnonzero(quality < lowest):
+        reasons[row] = f"quality {quality[row]} below {lowest}"
+    return reasons, lowest
+
+
 def _reasons(samples: pd.DataFrame, why: dict[str, str]) -> Reasons:
     """The reasons in the order of the samples."""
     return samples["id"].map(why).fillna("").to_numpy(dtype=object)

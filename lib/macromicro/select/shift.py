@@ -1,7 +1,5 @@
 """How a subset differs from what it was chosen from, in what goes along with diversity: length, sources, repeats."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.random import Generator
@@ -9,7 +7,6 @@ from numpy.typing import NDArray
 
 from macromicro.annotate.tokens import tokenize
 from macromicro.corpus.overlap import near_duplicates
-from macromicro.corpus.scripts import lacks_spaces
 from macromicro.select.describe import NEAR, PARTS
 from macromicro.select.filters import whole_texts
 from macromicro.select.select import draw_baseline
@@ -17,24 +14,25 @@ from macromicro.select.select import draw_baseline
 MAX_SOURCES = 10
 
 
-def describe_shift(samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generator) -> pd.DataFrame:
+def describe_shift(
+    samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generator, *, quality: pd.Series | None = None
+) -> pd.DataFrame:
     """Columns measure, all, random, chosen, as text: of all samples, of a random draw of equal size and of the subset.
 
-    Measures are the mean length of either part in words (runs of letters and digits; not where words have no spaces
-    between them) and characters, the share of samples that have a near-duplicate among them (not of all samples: it
-    rises with their number), and the shares of the `MAX_SOURCES` largest sources.
+    Measures are the mean length of either part in words (the unit `bare-word`) and characters, the share of samples
+    that have a near-duplicate among them (not of all samples: it rises with their number), and the shares of the
+    `MAX_SOURCES` largest sources. With the quality of each sample, by id, its mean comes first.
     """
     drawn = draw_baseline(len(samples), len(rows), rng)
     groups: dict[str, NDArray[np.int64]] = {"all": np.arange(len(samples), dtype=np.int64)}
     groups |= {"random": drawn, "chosen": rows}
     texts, table = whole_texts(samples), {}
-    unspaced = lacks_spaces(texts)
+    if quality is not None:
+        numbers = quality.loc[samples["id"]].to_numpy()
+        table["quality, mean"] = {name: f"{numbers[held].mean():.4g}" for name, held in groups.items()}
     for part in PARTS:
-        lengths: dict[str, NDArray[Any]] = {}
-        if not unspaced:
-            lengths["words"] = tokenize(samples[part], None, unit="bare-word").lengths
-        lengths["characters"] = samples[part].str.len().to_numpy()
-        for unit, values in lengths.items():
+        words = tokenize(samples[part], None, unit="bare-word").lengths
+        for unit, values in (("words", words), ("characters", samples[part].str.len().to_numpy())):
             table[f"{part}, mean {unit}"] = {name: f"{values[held].mean():,.1f}" for name, held in groups.items()}
     table["near-duplicates"] = {
         name: "" if name == "all" else f"{len(near_duplicates(texts.iloc[held], threshold=NEAR)) / len(held):.1%}"

@@ -223,8 +223,9 @@ class TokensParams(Section):
     """Micro: the band of corpus counts whose tokens count as types.
 
     `unit` is `token`, `word` (split at white space, as in the paper's ablation) or `bare-word` (lower-cased runs of
-    letters and digits). `tokenizer` is a hub id, a folder, a `tokenizer.json` or `bpe`, which is trained on the
-    samples; null takes the base model's own. `revision` pins the commit of a hub id.
+    letters and digits); where words have no spaces between them, a dictionary cuts both. `tokenizer` is a hub id, a
+    folder, a `tokenizer.json` or `bpe`, which is trained on the samples; null takes the base model's own. `revision`
+    pins the commit of a hub id.
     """
 
     low: Positive = 10
