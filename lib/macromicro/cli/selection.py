@@ -70,10 +70,7 @@ class Options:
 def select_files(options: Options) -> None:
     """Choose samples of files, and write them with their card and, if asked to, what was not chosen."""
     card, band = _place_outputs(options), parse_band(options.length)
-    if options.budget == "tokens" and options.method != "even":
-        raise ValueError(f"--budget tokens is for --method even, not {options.method}")
-    if options.quality_share and not options.quality:
-        raise ValueError(f"--quality-share {options.quality_share} needs --quality COLUMN")
+    _check(options)
     settings = read_settings(options.set, tokenizer=options.tokenizer)
     check_tokenizer(options.tokenizer, settings)
     bad = BadRows(skip=options.bad_rows == "skip")
@@ -87,10 +84,8 @@ def select_files(options: Options) -> None:
     )  # fmt: skip
     measured = _measure(sieve.kept, options, settings) if band or options.budget == "tokens" else None
     if band and measured is not None:
-        lengths, unit = measured
-        outside = find_outside(lengths, band, f"{unit} in the response")
-        about[f"responses outside {options.length} {unit}, dropped"] = sieve.drop(outside)
-        measured = lengths[outside == ""], unit
+        measured, n_outside = _hold(sieve, band, *measured)
+        about[f"responses outside {options.length} {measured[1]}, dropped"] = n_outside
     samples = sieve.kept
     about["samples chosen from"] = len(samples)
     size = count_samples(options.size, len(samples))
@@ -112,6 +107,23 @@ def select_files(options: Options) -> None:
         write_columns(list_rejected(read, sieve), options.rejected)
     write_bad(read.bad, options.output)
     say_all({**choice.facts, **_moved(shift), **({"card": card} if card else {})})
+
+
+def _check(options: Options) -> None:
+    """Refuse options that mean nothing together."""
+    if options.budget == "tokens" and options.method != "even":
+        raise ValueError(f"--budget tokens is for --method even, not {options.method}")
+    if options.quality_share and not options.quality:
+        raise ValueError(f"--quality-share {options.quality_share} needs --quality COLUMN")
+
+
+def _hold(
+    sieve: Sieve, band: tuple[int, int], lengths: NDArray[np.int64], unit: str
+) -> tuple[tuple[NDArray[np.int64], str], int]:
+    """Leave out the responses outside a band: the lengths of those that stay with their unit, and how many went."""
+    outside = find_outside(lengths, band, f"{unit} in the response")
+    n_outside = sieve.drop(outside)
+    return (lengths[outside == ""], unit), n_outside
 
 
 def count_samples(size: str, n_samples: int) -> int:
