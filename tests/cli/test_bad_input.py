@@ -263,7 +263,10 @@ def test_metrics_of_rows_that_are_all_alike(tmp_path):
     assert found["NovelSum"] is None and found["2-NR"] is None
     assert (found["1-NR"], found["SL"], found["IE"]) == (1 / 20, 1, 0)
     assert (found["Vendi"], found["ED"]) == pytest.approx((1, 0), abs=1e-6)
-    assert run(tmp_path, "compare", "my.jsonl", "my.jsonl").out.split()[-4:] == ["NovelSum", "-", "-", "-"]
+    shown = run(tmp_path, "compare", "my.jsonl", "my.jsonl").out
+    for part in ("instruction", "response"):
+        assert [part, "NovelSum", "higher", "-", "-", "-", "-"] in [line.split() for line in shown.splitlines()]
+    assert "missing: 2-NR of the responses, one, two, random half, other random half: no text has two tokens\n" in shown
 
 
 def test_one_row(tmp_path):

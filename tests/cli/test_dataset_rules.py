@@ -110,19 +110,18 @@ def test_a_missing_value_breaks_its_rule_and_says_why(folder):
 
 
 def test_only_what_the_rules_name_is_computed(folder):
-    """No embeddings are kept unless a rule needs them, and texts without spaces only refused to metrics in words."""
+    """No embeddings are kept unless a rule needs them."""
     assert check(folder, {"response.MTLD": {"min": 0}, "samples": {"min": 1}}, "--cache", "cache").code == 0
     assert not (folder / "cache").exists()
     assert check(folder, {"response.Vendi": {"min": 1}}, "--cache", "cache").code == 0
     assert [path.name for path in (folder / "cache").iterdir()] == ["embeddings"]
-    rows = [
-        {"instruction": "請問這是什麼", "response": "這是一個很長的回答而且沒有空格" * 9 + str(n)} for n in range(9)
-    ]
+
+
+def test_a_rule_in_words_holds_for_texts_without_spaces(folder):
+    rows = [{"instruction": "請問這是什麼", "response": "我喜欢吃苹果。" * 9 + str(n)} for n in range(9)]
     (folder / "chinese.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert (
-        check(folder, {"repeated_instructions": {"max": 1}, "response.CR": {"min": 1}}, file="chinese.jsonl").code == 0
-    )
-    assert "metrics in words" in check(folder, {"response.SL": {"min": 1}}, file="chinese.jsonl").code
+    words = 9 * len(["我", "喜欢", "吃", "苹果"]) + 1
+    assert check(folder, {"response.SL": {"min": words, "max": words}}, file="chinese.jsonl").code == 0
     assert check(folder, {"response.SL": {"min": 1}}, "--tokenizer", "bpe", file="chinese.jsonl").code == 0
 
 

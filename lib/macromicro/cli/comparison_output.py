@@ -44,10 +44,10 @@ def write_comparison(found: Found, *, as_json_text: bool) -> None:
 
 
 def _list_missing(missing: pd.DataFrame) -> list[str]:
-    """A line per missing value."""
+    """A line per metric and part that has no value, with the datasets that share the reason."""
     return [
-        f"missing: {metric} of the {part}s, {name}: {reason}"
-        for part, metric, name, reason in missing[["part", "metric", "dataset", "reason"]].itertuples(index=False)
+        f"missing: {metric} of the {part}s, {', '.join(own['dataset'])}: {reason}"
+        for (part, metric, reason), own in missing.groupby(["part", "metric", "reason"], sort=False)
     ]
 
 
