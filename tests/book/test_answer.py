@@ -8,8 +8,11 @@ from macromicro.study.layout import Layout
 
 
 def test_the_answer_is_read_from_the_results(tmp_path):
-    study = finish_study(tmp_path)
-    text = answer.in_brief(Layout(tmp_path), study)
+    study = finish_study(tmp_path).model_copy(update={"study": "smoke"})
+    part = answer.in_brief(Layout(tmp_path), study)
+    assert part.startswith("**No seed is complete for all six strategies (5 are missing)") and "| 1. Does" not in part
+    whole = study.model_copy(update={"strategies": dict.fromkeys(answer.SIX)})
+    text = answer.in_brief(Layout(tmp_path), whole)
     assert "| 1. Does the score rise with diversity? | confirmed |" in text and "5. Does it pay?" not in text
     assert "| response-micro at N = 5 | +" in text
     assert "For response-micro at N = 5 the gain" in text
@@ -31,8 +34,8 @@ def test_it_replaces_what_stood_between_the_marks(tmp_path):
 def test_the_abstract_alone_is_replaced(tmp_path):
     citation = tmp_path / "CITATION.cff"
     citation.write_text("title: x\nabstract: >-\n  old\n  older\ntype: software\n")
-    finish_study(tmp_path / "study")
-    answer.write_abstract(answer.in_a_sentence(Layout(tmp_path / "study")), citation)
+    study = finish_study(tmp_path / "study").model_copy(update={"study": "smoke"})
+    answer.write_abstract(answer.in_a_sentence(Layout(tmp_path / "study"), study), citation)
     found = yaml.safe_load(citation.read_text())
     assert list(found) == ["title", "abstract", "type"] and found["type"] == "software"
     assert found["abstract"].startswith(answer.ABOUT) and "response-micro at N = 5" in found["abstract"]

@@ -12,9 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from macromicro.analyse import brief, findings
+from macromicro.analyse.answers import SIX
 from macromicro.book.markdown import markdown_table
 from macromicro.book.summary import load_study
 from macromicro.judge.agreement import describe_headline
+from macromicro.study import params
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
@@ -42,17 +44,36 @@ def advise(out: Layout) -> str:
     return brief.advise(_read(out, "answers"))
 
 
-def in_brief(out: Layout, study: Study) -> str:
-    """The answer in Markdown: the questions, the slopes, how big, how far to believe the judge, what to do with it."""
-    return "\n\n".join(
-        [
-            markdown_table(tabulate_answers(out)),
-            markdown_table(tabulate_slopes(out)),
-            f"{findings.coverage(out)} {findings.in_plain_words(out)} {findings.untuned(out)}",
-            describe_headline(study),
-            f"For a corpus of your own: {advise(out)}",
-        ]
+def warn_incomplete(study: Study) -> str:
+    """What must be said where not all of the six that the study's preset names are there; empty where they are.
+
+    The declaration reads a result where a seed is complete for all six, and corrects for testing six slopes.
+    """
+    declared = params.load(study.study, check_corpus=False)
+    missing = [name for name in SIX if name in declared.strategies and name not in study.strategies]
+    if not missing:
+        return ""
+    return (
+        f"**No seed is complete for all six strategies ({len(missing)} are missing), and by the declaration nothing is "
+        "concluded before one is. These are numbers on the way: tests are corrected for the strategies that are there only.**"
     )
+
+
+def in_brief(out: Layout, study: Study) -> str:
+    """The answer in Markdown: the questions, the slopes, how big, how far to believe the judge, what to do with it.
+
+    Where strategies are missing, no question is answered and no advice given.
+    """
+    warning = warn_incomplete(study)
+    slopes = [
+        markdown_table(tabulate_slopes(out)),
+        findings.verdict_on_claims(out),
+        f"{findings.coverage(out)} {findings.in_plain_words(out)} {findings.untuned(out)}",
+        describe_headline(study),
+    ]
+    if warning:
+        return "\n\n".join([warning, *slopes])
+    return "\n\n".join([markdown_table(tabulate_answers(out)), *slopes, f"For a corpus of your own: {advise(out)}"])
 
 
 def write_answer(text: str, readme: Path) -> None:
@@ -65,10 +86,15 @@ def write_answer(text: str, readme: Path) -> None:
         path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 
-def in_a_sentence(out: Layout) -> str:
+def in_a_sentence(out: Layout, study: Study) -> str:
     """What the study is, and the two claims of the paper as it finds them."""
     claims = findings.verdict_on_claims(out).partition("\n\n")[0]
-    return f"{ABOUT} In its reference study: {' '.join(line.removeprefix('- ') for line in claims.splitlines())}"
+    said = " ".join(line.removeprefix("- ") for line in claims.splitlines())
+    return (
+        f"{ABOUT} In its reference study, which is not complete: {said}"
+        if warn_incomplete(study)
+        else f"{ABOUT} {said}"
+    )
 
 
 def write_abstract(text: str, citation: Path) -> None:
@@ -87,7 +113,7 @@ def main() -> int:
     try:
         out = Layout(root / "outputs" / "reference")
         write_answer(in_brief(out, load_study(out.root)), root / "README.md")
-        write_abstract(in_a_sentence(out), root / "CITATION.cff")
+        write_abstract(in_a_sentence(out, load_study(out.root)), root / "CITATION.cff")
     except (FileNotFoundError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
