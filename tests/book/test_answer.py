@@ -9,8 +9,8 @@ from macromicro.study.layout import Layout
 
 def test_the_answer_is_read_from_the_results(tmp_path):
     study = finish_study(tmp_path).model_copy(update={"study": "smoke"})
-    part = answer.in_brief(Layout(tmp_path), study)
-    assert part.startswith("**No seed is complete for all six strategies (5 are missing)") and "| 1. Does" not in part
+    assert answer.warn_incomplete(study).startswith("**No seed is complete for all six strategies (5 are missing)")
+    assert answer.warn_incomplete(study, {"7_judge"}) == ""
     whole = study.model_copy(update={"strategies": dict.fromkeys(answer.SIX)})
     text = answer.in_brief(Layout(tmp_path), whole)
     assert "| 1. Does the score rise with diversity? | confirmed |" in text and "5. Does it pay?" not in text

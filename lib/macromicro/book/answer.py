@@ -7,12 +7,14 @@ of `CITATION.cff`.
 import re
 import sys
 import textwrap
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
 from macromicro.analyse import brief, findings
 from macromicro.analyse.answers import SIX
+from macromicro.analyse.judges import describe_judges
 from macromicro.book.markdown import markdown_table
 from macromicro.book.summary import load_study
 from macromicro.judge.agreement import describe_headline
@@ -44,18 +46,22 @@ def advise(out: Layout) -> str:
     return brief.advise(_read(out, "answers"))
 
 
-def warn_incomplete(study: Study) -> str:
+def warn_incomplete(study: Study, stages: Collection[str] = ()) -> str:
     """What must be said where not all of the six that the study's preset names are there; empty where they are.
 
     The declaration reads a result where a seed is complete for all six, and corrects for testing six slopes.
+    Parameters: stages, those that the book shows: one that was computed here is what its settings say.
     """
+    if "7_judge" in stages:  # computed here: its preset may be any
+        return ""
     declared = params.load(study.study, check_corpus=False)
     missing = [name for name in SIX if name in declared.strategies and name not in study.strategies]
     if not missing:
         return ""
     return (
         f"**No seed is complete for all six strategies ({len(missing)} are missing), and by the declaration nothing is "
-        "concluded before one is. These are numbers on the way: tests are corrected for the strategies that are there only.**"
+        "concluded before one is. These are numbers on the way: tests are corrected only for the strategies that are "
+        "there.**"
     )
 
 
@@ -70,6 +76,7 @@ def in_brief(out: Layout, study: Study) -> str:
         findings.verdict_on_claims(out),
         f"{findings.coverage(out)} {findings.in_plain_words(out)} {findings.untuned(out)}",
         describe_headline(study),
+        *([describe_judges(_read(out, "judge_slopes"), alpha=study.analyse.alpha)] if warning else []),
     ]
     if warning:
         return "\n\n".join([warning, *slopes])
