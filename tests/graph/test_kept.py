@@ -95,6 +95,10 @@ def test_tables_hold_numbers_and_no_text(judged):
     for kind in kept.KINDS:
         table = pd.read_parquet(judged.out.kept / f"{kind}.parquet")
         assert not {"instruction", "response", "answer", "reference"} & set(table)
+    sources = pd.read_parquet(judged.out.kept_sources)
+    assert sources["samples"].sum() == 3 and sources["licence"].isna().sum() == 1, (
+        "no licence is stated for one of them"
+    )
     losses = pd.read_parquet(judged.out.kept / "losses.parquet")
     assert losses.groupby(["strategy", "seed"])["dataset"].nunique().loc["response-micro"].tolist() == [3, 3]
     assert losses["strategy"].eq("baseline").sum() == 4, "two steps of either seed's baseline"

@@ -33,7 +33,7 @@ def count(out: Layout, study: Study) -> dict[str, int]:
 
 def _count_answers(out: Layout, study: Study) -> set[int]:
     """How many prompts the models answered; of a study that is only shown, how many have a verdict."""
-    if not out.prompts.is_file():
+    if out.is_laid_out:
         pairs = [(name, seed) for name in study.strategies for seed in study.strategy(name).select.seeds]
         tables = [pd.read_parquet(out.verdicts(*pair), columns=["dataset", "prompt_id"]) for pair in pairs]
         return {int(n) for table in tables for n in table.groupby("dataset")["prompt_id"].nunique()}

@@ -10,6 +10,7 @@ import pandas as pd
 from macromicro.book.links import link_licence, link_package
 from macromicro.book.pages import stage_name
 from macromicro.graph.cells import Cell, list_cells
+from macromicro.graph.kept import count_sources
 from macromicro.study import params
 from macromicro.study.layout import Layout
 from macromicro.study.settings import Study
@@ -67,14 +68,6 @@ def tabulate_licences(out: Layout, *, n_named: int = 5) -> pd.DataFrame:
         named = ", ".join([*map(html.escape, names[:n_named]), *more])
         rows.append((link_licence(html.escape(str(licence))) or "not stated", sources["samples"].sum(), named))
     return pd.DataFrame(rows, columns=["licence", "samples", "sources"]).sort_values("samples", ascending=False)
-
-
-def count_sources(out: Layout) -> pd.DataFrame:
-    """A row per licence and source, with the number of its samples; of a study that is only shown, as it was kept."""
-    if not out.responded.is_file():
-        return pd.read_parquet(out.kept_sources)
-    samples = pd.read_parquet(out.responded, columns=["licence", "source"])
-    return samples.value_counts(sort=False).rename("samples").reset_index()
 
 
 def describe_kept(study: Study) -> str:

@@ -14,8 +14,8 @@ import yaml
 
 from macromicro.annotate.steps import share_cut
 from macromicro.annotate.types import load_types
-from macromicro.book import runs
 from macromicro.book.pages import Page
+from macromicro.graph.kept import count_sources
 from macromicro.judge.score import add_coordinates
 from macromicro.judge.verdicts import of_judge
 from macromicro.study.layout import Layout
@@ -38,7 +38,7 @@ def load_study(root: Path) -> Study:
 
 def n_samples(out: Layout) -> str:
     """How many samples a study may select from, with a comma between thousands."""
-    return f"{runs.count_sources(out)['samples'].sum():,}"
+    return f"{count_sources(out)['samples'].sum():,}"
 
 
 def annotations(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:

@@ -99,9 +99,16 @@ def _keep_sources(out: Layout) -> None:
     """The report on the corpus, and how many samples each source gave under which licence."""
     with write_aside(out.kept / REPORT) as path:
         shutil.copyfile(out.corpus_report, path)
-    sources = pd.read_parquet(out.responded, columns=["licence", "source"]).value_counts(dropna=False, sort=False)
     with write_aside(out.kept_sources) as path:
-        sources.rename("samples").reset_index().to_parquet(path, index=False, compression="zstd")
+        count_sources(out).to_parquet(path, index=False, compression="zstd")
+
+
+def count_sources(out: Layout) -> pd.DataFrame:
+    """A row per licence and source with the number of its samples; of a study that is laid out, as it was kept."""
+    if out.is_laid_out:
+        return pd.read_parquet(out.kept_sources)
+    counts = pd.read_parquet(out.responded, columns=["licence", "source"]).value_counts(dropna=False, sort=False)
+    return counts.rename("samples").reset_index()
 
 
 def _replace(out: Layout, kind: str, tables: Sequence[pd.DataFrame], keys: Sequence[str]) -> None:
@@ -180,7 +187,7 @@ def _write_manifests(out: Layout) -> None:
 def show(preset: str) -> int:
     """Lay out a study and run its analysis; the exit status. Nothing is done for one without kept numbers."""
     study = params.load(preset, check_corpus=False)
-    if not study.out.kept.is_dir() or study.out.samples.is_file():
+    if not study.out.is_laid_out:
         return 0
     part = lay_out(study)
     n = sum(len(part.strategy(name).select.seeds) for name in part.strategies)

@@ -111,6 +111,11 @@ class Layout:
         return self.root / "kept"
 
     @property
+    def is_laid_out(self) -> bool:
+        """Whether the study is shown from kept numbers, where neither its samples nor its models are."""
+        return self.kept.is_dir() and not self.samples.is_file()
+
+    @property
     def kept_sources(self) -> Path:
         """Of a study that is kept: a row per licence and source, with how many samples."""
         return self.kept / "sources.parquet"

@@ -50,15 +50,9 @@ def load(
         study = Study.model_validate(settings)
     except ValidationError as error:
         raise ValueError(_explain(path, error)) from None
-    if check_corpus and not _is_laid_out(study, path):
+    if check_corpus and not (study.out.is_laid_out and path.resolve() == study.out.params.resolve()):
         _check_corpus_file(study, path)
     return study
-
-
-def _is_laid_out(study: Study, path: Path) -> bool:
-    """Whether these are the params of a study that was laid out from its kept numbers, and has no corpus here."""
-    out = study.out
-    return path.resolve() == out.params.resolve() and out.kept.is_dir() and not out.samples.is_file()
 
 
 def change(settings: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
