@@ -129,6 +129,10 @@ def write_tables(out: Layout, study: Study) -> None:
     tables[out.results / "scores.parquet"] = points
     tables |= _untuned_tables(out, study)
     tables[out.results / "correlations.parquet"] = pd.DataFrame([{"part": part, **shared} for part in get_args(Part)])
+    slopes = tables[out.results / "slopes.parquet"]
+    tables[out.results / "judge_slopes.parquet"] = pd.concat(
+        [slopes.assign(judge="likelihood"), slopes.assign(judge="length", slope=-slopes["slope"])]
+    )
     tables[out.results / "answers.parquet"] = pd.DataFrame(
         ANSWERS, columns=["question", "subject", "answer", "sentence"]
     )

@@ -109,7 +109,7 @@ def test_a_study_that_is_asked_no_comparison_has_an_empty_table(tmp_path):
     assert compare_declared(rival, Roles((), (), ("random", "longest"))).empty
 
 
-def all_answers(*, judge_is_better, controls=("band",)):
+def all_answers(*, judge_is_better=True, controls=("band",), missing=()):
     """Answers of a study in which every question could be confirmed or contradicted."""
     verdicts = dict.fromkeys([name.replace("-", "_") for name in SIX], "rises")
     decisions = decided(**verdicts, band="rises")
@@ -122,6 +122,7 @@ def all_answers(*, judge_is_better, controls=("band",)):
         pd.concat([by_judge(), by_judge(strategy="instruction-meso")]),
         controls=controls,
         judge_is_better=judge_is_better,
+        missing=missing,
         **HOW,
     )
 
@@ -143,6 +144,16 @@ def test_nothing_is_confirmed_by_a_judge_that_is_not_better_than_length():
     assert (table.loc[was, "answer"] == UNTOLD).all()
     assert table.loc[was, "sentence"].str.contains("Not called confirmed: the first judge is not known").all()
     pd.testing.assert_series_equal(table.loc[~was, "answer"], better.loc[~was, "answer"])
+
+
+def test_nothing_is_concluded_while_strategies_are_missing():
+    table, whole = all_answers(missing=["instruction-meso"]), all_answers()
+    was = whole["answer"].isin([CONFIRMED, CONTRADICTED])
+    assert was.sum() > 9 and (table.loc[was, "answer"] == UNTOLD).all()
+    assert (
+        table.loc[was, "sentence"].str.endswith("**Nothing is concluded before a seed is complete for all six.**").all()
+    )
+    pd.testing.assert_frame_equal(table[~was], whole[~was])
 
 
 @pytest.mark.parametrize(("how", "explained"), [

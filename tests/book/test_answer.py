@@ -1,21 +1,33 @@
 """The answer of a study on the front page and in the README."""
 
+import shutil
+
 import pytest
 import yaml
 from finished_study import finish_study
+from macromicro.analyse.answers import SIX
 from macromicro.book import answer
-from macromicro.study.layout import Layout
+from macromicro.study.layout import Layout, find_root
 
 
 def test_the_answer_is_read_from_the_results(tmp_path):
-    study = finish_study(tmp_path).model_copy(update={"study": "smoke"})
-    assert answer.warn_incomplete(study).startswith("**No seed is complete for all six strategies (5 are missing)")
-    assert answer.warn_incomplete(study, {"7_judge"}) == ""
-    whole = study.model_copy(update={"strategies": dict.fromkeys(answer.SIX)})
-    text = answer.in_brief(Layout(tmp_path), whole)
+    text = answer.in_brief(Layout(tmp_path), finish_study(tmp_path))
     assert "| 1. Does the score rise with diversity? | confirmed |" in text and "5. Does it pay?" not in text
     assert "| response-micro at N = 5 | +" in text
     assert "For response-micro at N = 5 the gain" in text
+
+
+def test_a_study_that_is_not_complete_says_so_first(tmp_path, monkeypatch):
+    shutil.copytree(find_root() / "params", tmp_path / "params")
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    study = finish_study(tmp_path / "outputs" / "smoke").model_copy(update={"study": "smoke"})
+    assert not answer.in_brief(study.out, study).startswith("**"), "computed here, it is what its settings say"
+    study.out.kept.mkdir()
+    warning = "**No seed is complete for all six strategies (5 are missing)"
+    assert answer.in_brief(study.out, study).startswith(warning)
+    whole = study.model_copy(update={"strategies": dict.fromkeys(SIX)})
+    assert answer.warn_incomplete(whole) == ""
 
 
 def test_it_replaces_what_stood_between_the_marks(tmp_path):

@@ -14,6 +14,7 @@ from macromicro.analyse.answers import OTHERS, SIX, STRONGEST, Answer
 from macromicro.analyse.contrasts import COLUMNS, compare_datasets, compare_slopes
 from macromicro.analyse.outcome import Outcome
 from macromicro.judge.agreement import is_checked, load_agreement, name_judge
+from macromicro.study import params
 from macromicro.study.settings import BASELINE, Study
 
 QUESTIONS = {
@@ -103,6 +104,7 @@ def answer_questions(
     *,
     controls: Collection[str],
     judge_is_better: bool,
+    missing: Collection[str] = (),
     alpha: float = 0.05,
     smallest_effect: float = 5.0,
 ) -> pd.DataFrame:
@@ -111,8 +113,9 @@ def answer_questions(
     Parameters: slopes and decisions, as of `outcome.analyse_levels`; contrasts, as of `declared.compare_declared`;
     correlations, as of `metric_correlations.correlate_families`, of the family of the six; by_judge, slopes as of
     `judges.compare_judges`; controls, the strategies in which length is held; judge_is_better, whether the first judge
-    agrees with people more than length does: where it does not, nothing is called confirmed; alpha and smallest_effect,
-    as the tables were made with. A study has one corpus: question 7 is for `answers.another_domain`, of two studies.
+    agrees with people more than length does: where it does not, nothing is called confirmed; missing, as of
+    `list_missing`: where any is, nothing is concluded; alpha and smallest_effect, as the tables were made with. A study
+    has one corpus: question 7 is for `answers.another_domain`, of two studies.
     """
     beyond = _withhold(answers.more_than_length(decisions, controls=controls), judge_is_better)
     known = [one.subject for one in beyond if one.answer == answers.CONFIRMED]
@@ -127,7 +130,11 @@ def answer_questions(
         *answers.hangs_on_readings(contrasts, alpha=alpha, smallest_effect=smallest_effect),
         *answers.another_domain(None),
     ]
-    table = pd.DataFrame(_withhold(found, judge_is_better), columns=list(Answer._fields))
+    found = _withhold(found, judge_is_better)
+    if missing:
+        why = "**Nothing is concluded before a seed is complete for all six.**"
+        found = _take_back(found, (answers.CONFIRMED, answers.CONTRADICTED), why)
+    table = pd.DataFrame(found, columns=list(Answer._fields))
     return table.assign(question=[f"{name}. {QUESTIONS[name]}" for name in table["question"]])
 
 
@@ -148,12 +155,37 @@ def _withhold(found: Iterable[Answer], judge_is_better: bool) -> list[Answer]:
     if judge_is_better:
         return list(found)
     why = "**Not called confirmed: the first judge is not known to agree with people more than length does.**"
+    return _take_back(found, (answers.CONFIRMED,), why)
+
+
+def _take_back(found: Iterable[Answer], taken: Collection[str], why: str) -> list[Answer]:
+    """The answers, those of `taken` turned into one that cannot be told, for a reason."""
     return [
-        one._replace(answer=answers.UNTOLD, sentence=f"{one.sentence} {why}")
-        if one.answer == answers.CONFIRMED
-        else one
+        one._replace(answer=answers.UNTOLD, sentence=f"{one.sentence} {why}") if one.answer in taken else one
         for one in found
     ]
+
+
+def list_missing(study: Study) -> list[str]:
+    """Those of the six that the preset of a study names and that are not there, where it is shown from kept numbers.
+
+    The declaration reads a result where a seed is complete for all six, and corrects for testing six slopes.
+    """
+    if not study.out.is_laid_out:
+        return []
+    declared = params.load(study.study, check_corpus=False)
+    return [name for name in SIX if name in declared.strategies and name not in study.strategies]
+
+
+def warn_missing(missing: Collection[str]) -> str:
+    """What must be said where strategies are missing, in bold; empty where none is."""
+    if not missing:
+        return ""
+    return (
+        f"**No seed is complete for all six strategies ({len(missing)} are missing), and by the declaration nothing is "
+        "concluded before one is. These are numbers on the way: tests are corrected only for the strategies that are "
+        "there.**"
+    )
 
 
 def answer_declared(
@@ -174,6 +206,7 @@ def answer_declared(
         by_judge,
         controls=roles.controls,
         judge_is_better=is_checked(name_judge(study), load_agreement()),
+        missing=list_missing(study),
         alpha=how.alpha,
         smallest_effect=how.smallest_effect,
     )

@@ -7,18 +7,16 @@ of `CITATION.cff`.
 import re
 import sys
 import textwrap
-from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
 from macromicro.analyse import brief, findings
-from macromicro.analyse.answers import SIX
+from macromicro.analyse.declared import list_missing, warn_missing
 from macromicro.analyse.judges import describe_judges
 from macromicro.book.markdown import markdown_table
 from macromicro.book.summary import load_study
 from macromicro.judge.agreement import describe_headline
-from macromicro.study import params
 from macromicro.study.files import write_aside
 from macromicro.study.layout import Layout, find_root
 from macromicro.study.settings import Study
@@ -46,41 +44,24 @@ def advise(out: Layout) -> str:
     return brief.advise(_read(out, "answers"))
 
 
-def warn_incomplete(study: Study, stages: Collection[str] = ()) -> str:
-    """What must be said where not all of the six that the study's preset names are there; empty where they are.
-
-    The declaration reads a result where a seed is complete for all six, and corrects for testing six slopes.
-    Parameters: stages, those that the book shows: one that was computed here is what its settings say.
-    """
-    if "7_judge" in stages:  # computed here: its preset may be any
-        return ""
-    declared = params.load(study.study, check_corpus=False)
-    missing = [name for name in SIX if name in declared.strategies and name not in study.strategies]
-    if not missing:
-        return ""
-    return (
-        f"**No seed is complete for all six strategies ({len(missing)} are missing), and by the declaration nothing is "
-        "concluded before one is. These are numbers on the way: tests are corrected only for the strategies that are "
-        "there.**"
-    )
+def warn_incomplete(study: Study) -> str:
+    """What must be said where strategies of a study that is shown from kept numbers are missing; else empty."""
+    return warn_missing(list_missing(study))
 
 
 def in_brief(out: Layout, study: Study) -> str:
-    """The answer in Markdown: the questions, the slopes, how big, how far to believe the judge, what to do with it.
-
-    Where strategies are missing, no question is answered and no advice given.
-    """
-    warning = warn_incomplete(study)
-    slopes = [
+    """The answer in Markdown: the questions, the slopes, how big, how far to believe the judge, what to do with it."""
+    parts = [
+        warn_incomplete(study),
+        markdown_table(tabulate_answers(out)),
         markdown_table(tabulate_slopes(out)),
         findings.verdict_on_claims(out),
         f"{findings.coverage(out)} {findings.in_plain_words(out)} {findings.untuned(out)}",
         describe_headline(study),
-        *([describe_judges(_read(out, "judge_slopes"), alpha=study.analyse.alpha)] if warning else []),
+        describe_judges(_read(out, "judge_slopes"), alpha=study.analyse.alpha),
+        f"For a corpus of your own: {advise(out)}",
     ]
-    if warning:
-        return "\n\n".join([warning, *slopes])
-    return "\n\n".join([markdown_table(tabulate_answers(out)), *slopes, f"For a corpus of your own: {advise(out)}"])
+    return "\n\n".join(filter(None, parts))
 
 
 def write_answer(text: str, readme: Path) -> None:
