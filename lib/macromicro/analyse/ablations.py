@@ -13,11 +13,16 @@ def compare_slopes_of(slopes: pd.DataFrame, variants: dict[str, str]) -> pd.Data
     Parameters: slopes, as of `outcome.analyse_levels`; variants, as `Study.variants`.
     Returns: the rows of slopes, first the column of (the default; its own name for a default).
     """
-    of = {**{name: name for name in variants.values()}, **variants}
+    of = _with_defaults(variants)
     table = slopes[slopes["strategy"].isin(of)]
     table = table.assign(of=table["strategy"].map(of), is_variant=table["strategy"].isin(variants))
     ordered = table.sort_values(["of", "size", "is_variant", "strategy"], ignore_index=True)
     return ordered[["of", *slopes.columns]]
+
+
+def _with_defaults(variants: dict[str, str]) -> dict[str, str]:
+    """The default of every variant, and each default as its own."""
+    return {name: name for name in variants.values()} | variants
 
 
 def name_changes(study: Study, name: str) -> str:
@@ -56,9 +61,8 @@ def compare_datasets_of(study: Study) -> pd.DataFrame:
     overlap (Jaccard similarity to the samples of the default of the same size, level and seed, over the seeds that
     both have; missing without one).
     """
-    of = {**{name: name for name in study.variants.values()}, **study.variants}
     tables = []
-    for name, default in of.items():
+    for name, default in _with_defaults(study.variants).items():
         one = study.strategy(name)
         for seed in one.select.seeds:
             levels = pd.read_parquet(study.out.levels(name, seed))
