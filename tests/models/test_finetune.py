@@ -15,10 +15,10 @@ from macromicro.models.finetune import (
     Trained,
     lay_end_to_end,
     length_report,
-    load_models,
     train,
     train_models,
 )
+from macromicro.models.tuned import load_models
 from macromicro.study.files import digest
 from macromicro.study.sections import FinetuneParams
 from safetensors.torch import load_file
@@ -193,26 +193,6 @@ def test_lora_adapts_the_layers_that_are_named(tmp_path: Path) -> None:
         assert {part for key in weights for part in key.split(".") if part.endswith("_proj")} == adapted
     with pytest.raises(ValueError, match=r"Target modules .*no_proj.* not found"):
         tune(tmp_path / "none", method="lora", lora_targets=["no_proj"])
-
-
-def test_adapters_take_turns_on_one_base_model(tmp_path: Path) -> None:
-    paths = [tmp_path / name for name in "abc"]
-    for seed, path in enumerate(paths[:2]):
-        tune(path, method="lora", n_epochs=2, seed=seed, learning_rate=1e-2)
-    shutil.copytree(paths[0], paths[2])
-    assert (paths[0] / "adapter_model.safetensors").is_file()
-    tokens = torch.tensor(encode_samples(SAMPLES.head(1), load_tokenizer(tiny_base())).tokens)
-    logits, bases = [], []
-    for model in load_models(paths, tiny_base()):
-        assert not model.training
-        bases.append(model.get_base_model())
-        with torch.inference_mode():
-            logits.append(model(input_ids=tokens).logits)
-    assert bases[0] is bases[1] is bases[2]
-    assert torch.equal(logits[0], logits[2])
-    assert (logits[0] - logits[1]).abs().max() > 1e-3
-    base, _ = load_base_model(tiny_base())
-    assert all(torch.equal(a, b) for a, b in zip(base.parameters(), bases[0].parameters(), strict=True))
 
 
 def test_a_loss_that_is_not_a_number_stops_and_leaves_nothing(tmp_path: Path) -> None:

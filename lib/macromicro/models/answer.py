@@ -27,9 +27,10 @@ from macromicro.models.chat import (
     sort_samples,
 )
 from macromicro.models.drawing import draw_tokens
-from macromicro.models.finetune import load_models
+from macromicro.models.group_attention import attending_by_group
 from macromicro.models.padding import pad_rows
 from macromicro.models.reference_likelihood import reference_log_likelihood
+from macromicro.models.tuned import load_models
 from macromicro.study.compute import compute_dtype, reproducible
 from macromicro.study.sections import AnswerParams, Template
 
@@ -134,7 +135,7 @@ def answer_prompts(
     lengths = np.array([len(row) for row in tokens], dtype=np.int64)
     batches = list(token_batches(lengths, settings.batch_tokens, n_new=settings.max_new_tokens))
     answers: dict[int, list[int]] = {}
-    with reproducible(seed), torch.inference_mode(), _without_habits(model):
+    with reproducible(seed), torch.inference_mode(), _without_habits(model), attending_by_group(model):
         for rows in tqdm(batches, desc="answer", unit="batch", leave=False):
             names = [str(prompts["id"].iloc[row]) for row in rows]
             sampler = draw_tokens(names, seed, settings)

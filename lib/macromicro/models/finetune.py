@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from macromicro.models.attention import attend_text_by_text, lengths_for
-from macromicro.models.basemodel import load_tokenizer, load_weights
+from macromicro.models.basemodel import load_tokenizer
 from macromicro.models.chat import EncodedSamples, encode_samples
 from macromicro.models.optimise import rate_shares, update
 from macromicro.models.progress import Progress, training_key
@@ -31,8 +31,6 @@ from macromicro.models.trainable import check_method, load_trainable
 from macromicro.study.compute import quiet, reproducible, use_bf16
 from macromicro.study.files import write_aside
 from macromicro.study.sections import FinetuneParams
-
-ADAPTER = "adapter_config.json"
 
 IntArray = NDArray[np.int64]
 
@@ -85,25 +83,6 @@ def train_models(jobs: Iterable[Job], *, base: str | Path, settings: FinetunePar
     tokenizer = load_tokenizer(base, template=settings.template)
     for job in jobs:
         yield _train(job, base, tokenizer, settings)
-
-
-def load_models(paths: Iterable[Path], base: str | Path, *, dtype: torch.dtype = torch.float32) -> Iterator[Any]:
-    """The fine-tuned model of each path, in evaluation mode, one after the other, weights loaded in `dtype`.
-
-    LoRA adapters take turns on one copy of the base model: use a model before the next one is asked for.
-    """
-    tokenizer = load_tokenizer(base)
-    shared = None
-    for path in paths:
-        if not (path / ADAPTER).is_file():
-            yield load_weights(path, tokenizer, dtype=dtype)
-            continue
-        from peft import PeftModel
-
-        shared = shared or load_weights(base, tokenizer, dtype=dtype)
-        adapted: Any = PeftModel.from_pretrained(shared, path).eval()
-        yield adapted
-        shared = adapted.unload()
 
 
 def length_report(dataset: pd.DataFrame, tokenizer: Any) -> pd.DataFrame:
