@@ -9,20 +9,30 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macromicro.annotate import embed, embed_models
+from macromicro.annotate.claims import Claims
 from numpy.testing import assert_array_equal
 
 SETTINGS = {"model": "test/letters", "max_tokens": 8, "batch_tokens": 16, "dtype": "float32"}
 TEXTS = [f"{'abcde'[row % 5] * (row % 7)}{row}" for row in range(23)]
 
 TWO_AT_ONCE = """
+import os
 import sys
+import time
 from pathlib import Path
 from macromicro.annotate import embed
 sys.path.insert(0, sys.argv[2])
 from test_embed import SETTINGS, TEXTS, LetterEncoder
 embed.SHARD_TEXTS = 2
-embed.load_encoder = lambda *_: LetterEncoder()
-print(embed.embed_texts(TEXTS * 3, cache=Path(sys.argv[1]), **SETTINGS).sum())
+encoder = LetterEncoder()
+encode = encoder.encode
+encoder.encode = lambda *given, **how: (time.sleep(0.05), encode(*given, **how))[1]
+embed.load_encoder = lambda *_: encoder
+cache = Path(sys.argv[1])
+(cache / f"{os.getpid()}.ready").touch()
+while len(list(cache.glob("*.ready"))) < 2:
+    time.sleep(0.01)
+print(embed.embed_texts(TEXTS * 3, cache=cache / "cache", **SETTINGS).sum(), len(encoder.seen))
 """
 
 
@@ -100,15 +110,37 @@ def test_a_killed_run_goes_on_where_it_stopped(encoder, tmp_path):
     np.testing.assert_allclose(found, expected(TEXTS), rtol=1e-6)
 
 
-def test_two_processes_fill_one_cache(tmp_path):
+def test_two_processes_that_want_the_same_texts_share_the_work(tmp_path):
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", TWO_AT_ONCE, str(tmp_path), here]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    sums = [process.communicate(timeout=120)[0] for process in running]
-    assert sums[0] == sums[1] != ""
-    shelf = next(tmp_path.iterdir())
+    sums, seen = zip(*(process.communicate(timeout=120)[0].split() for process in running), strict=True)
+    assert sums[0] == sums[1]
+    assert sum(map(int, seen)) == len(TEXTS)
+    assert min(map(int, seen)) > 0
+    shelf = next((tmp_path / "cache").iterdir())
     assert len(list(shelf.glob("*.npy"))) == 12
-    assert list(shelf.glob(".*")) == []
+    assert [file.name for file in shelf.glob(".*")] == [".lock"]
+
+
+def test_what_a_process_was_at_when_it_ended_is_computed_by_another(tmp_path):
+    """A claim ends with its process: here one that takes all and does nothing."""
+    shelf = tmp_path / "shelf"
+    claim = (
+        "import sys, time; from pathlib import Path; from macromicro.annotate.claims import Claims\n"
+        "with Claims(Path(sys.argv[1])) as claims:\n"
+        "    print(claims.take(sys.argv[2]), flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen([sys.executable, "-c", claim, str(shelf), "0a" * 12], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "True\n"
+    with Claims(shelf) as claims:
+        assert not claims.take("0a" * 12)
+        assert claims.take("0b" * 12)
+        other.kill()
+        assert claims.take("0a" * 12, wait=True)
+        claims.file("0a" * 12).touch()
+        assert not claims.take("0a" * 12)
+    other.wait()
 
 
 def test_a_broken_shard_is_named(encoder, tmp_path):

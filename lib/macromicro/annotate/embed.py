@@ -1,10 +1,12 @@
 """Sentence embeddings of texts, kept on disk by content and model.
 
 The cache is a folder per model and settings, with shards that are written aside and renamed. A run that was killed
-goes on at the shard where it stopped, and two processes may fill the same folder at once. It is safe to delete.
+goes on at the shard where it stopped, and processes that want the same texts at once share the work. It is safe to
+delete.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +17,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from macromicro.annotate.claims import Claims
 from macromicro.annotate.embed_models import STATIC, Dtype, Precision, load_encoder, resolve_dtype
 from macromicro.corpus.batches import batches
 from macromicro.study.files import write_aside
@@ -107,19 +110,37 @@ def _encode(
     batch_tokens: int,
     shelf: Path | None,
 ) -> NDArray[np.float32]:
-    """Embeddings of the rows in their order, saved shard by shard."""
-    shards = [rows[start : start + SHARD_TEXTS] for start in range(0, len(rows), SHARD_TEXTS)]
-    texts = (column.take(pa.array(shard)).to_pylist() for shard in shards)
-    n_processes = _count_processes(named[0], len(shards))
-    found = _share_out(texts, named, batch_tokens, n_processes)
-    vectors: list[NDArray[np.float32]] = [] if shards else [_encode_shard([], named, batch_tokens)]
-    with tqdm(total=len(rows), desc="embed", unit="text", disable=not len(rows)) as progress:
-        for shard, done in zip(shards, found, strict=True):
-            vectors.append(done)
+    """Embeddings of the rows in their order, saved shard by shard; those that another process is at are awaited."""
+    parts = [rows[start : start + SHARD_TEXTS] for start in range(0, len(rows), SHARD_TEXTS)]
+    if not parts:
+        return _encode_shard([], named, batch_tokens)
+    shards = {_shard_name(keys[part]): part for part in parts}
+    found: dict[str, NDArray[np.float32]] = {}
+    mine: deque[str] = deque()
+    with Claims(shelf) as claims, tqdm(total=len(rows), desc="embed", unit="text") as progress:
+
+        def own_texts() -> Iterator[list[str]]:
+            for name, shard in shards.items():
+                if claims.take(name):
+                    mine.append(name)
+                    yield column.take(pa.array(shard)).to_pylist()
+
+        def keep(name: str, vectors: NDArray[np.float32]) -> None:
+            found[name] = vectors
             if shelf is not None:
-                _save_shard(shelf, keys[shard], done)
-            progress.update(len(shard))
-    return np.concatenate(vectors)
+                _save_shard(shelf, keys[shards[name]], vectors)
+            claims.free(name)
+            progress.update(len(vectors))
+
+        for vectors in _share_out(own_texts(), named, batch_tokens, _count_processes(named[0], len(parts))):
+            keep(mine.popleft(), vectors)
+        for name in [name for name in shards if name not in found]:
+            if claims.take(name, wait=True):
+                keep(name, _encode_shard(column.take(pa.array(shards[name])).to_pylist(), named, batch_tokens))
+            else:
+                found[name] = _load_shard(claims.file(name))["vector"]
+                progress.update(len(found[name]))
+    return np.concatenate([found[name] for name in shards])
 
 
 def _count_processes(model: str, n_shards: int) -> int:
@@ -158,9 +179,22 @@ def _save_shard(shelf: Path, keys: NDArray[np.bytes_], vectors: NDArray[np.float
     """Write one shard; its name is made from its keys, so that two processes write the same file alike."""
     shard = np.empty(len(keys), dtype=[("key", "S32"), ("vector", np.float32, (vectors.shape[1],))])
     shard["key"], shard["vector"] = keys, vectors
-    name = blake2b(keys.tobytes(), digest_size=12).hexdigest()
-    with write_aside(shelf / f"{name}.npy") as aside, aside.open("wb") as file:
+    with write_aside(shelf / f"{_shard_name(keys)}.npy") as aside, aside.open("wb") as file:
         np.save(file, shard)
+
+
+def _shard_name(keys: NDArray[np.bytes_]) -> str:
+    return blake2b(keys.tobytes(), digest_size=12).hexdigest()
+
+
+def _load_shard(file: Path) -> NDArray[np.void]:
+    """Keys and vectors of a shard. Raises ValueError if it is none."""
+    try:
+        shard = np.load(file)
+        shard["key"], shard["vector"]
+    except (ValueError, OSError, IndexError) as error:
+        raise ValueError(f"{file} is not a shard of embeddings ({error}): delete it") from error
+    return shard
 
 
 def _read_shards(shelf: Path | None, wanted: NDArray[np.bytes_]) -> tuple[NDArray[np.bytes_], NDArray[np.float32]]:
@@ -171,14 +205,11 @@ def _read_shards(shelf: Path | None, wanted: NDArray[np.bytes_]) -> tuple[NDArra
     files = [] if shelf is None else sorted(file for file in shelf.glob("*.npy") if not file.name.startswith("."))
     keys, vectors = [np.empty(0, dtype="S32")], []
     for file in files:
-        try:
-            shard = np.load(file)
-            place = np.searchsorted(wanted, shard["key"])
-            kept = np.append(wanted, b"")[place] == shard["key"]
-            keys.append(shard["key"][kept])
-            vectors.append(shard["vector"][kept])
-        except (ValueError, OSError, IndexError) as error:
-            raise ValueError(f"{file} is not a shard of embeddings ({error}): delete it") from error
+        shard = _load_shard(file)
+        place = np.searchsorted(wanted, shard["key"])
+        kept = np.append(wanted, b"")[place] == shard["key"]
+        keys.append(shard["key"][kept])
+        vectors.append(shard["vector"][kept])
     return np.concatenate(keys), np.concatenate(vectors) if vectors else np.empty((0, 0), dtype=np.float32)
 
 
