@@ -59,6 +59,8 @@ def test_slopes_stand_with_the_six_first():
     ],
 )
 def test_advice_follows_from_the_answers(rows, said):
-    sentences = advise(answers(*rows))
+    sentences = advise(answers(*rows), n_seeds=3)
     places = [sentences.find(words) for words in said]
     assert -1 not in places and places == sorted(places)
+    assert "one draw" not in sentences
+    assert advise(answers(*rows), n_seeds=1).startswith(sentences + " All this is one draw")

@@ -42,11 +42,12 @@ def summarise_slopes(slopes: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
     return pd.DataFrame(shown, columns=columns)
 
 
-def advise(answers: pd.DataFrame) -> str:
+def advise(answers: pd.DataFrame, n_seeds: int) -> str:
     """What somebody with a corpus of their own can take from the answers, by a rule, in two or three sentences.
 
     Only a strategy whose score rises, and does so without level 0 as well, is worth raising; one whose score falls is
     worth keeping low; of all else nothing follows but that a random draw is not known to be worse.
+    Parameters: n_seeds, how often each strategy was run; of one draw of its datasets little can be taken.
     """
     rises, falls = (_subjects(answers, "1.", answer) for answer in (CONFIRMED, CONTRADICTED))
     above = _subjects(answers, "1, without", CONFIRMED)
@@ -67,6 +68,8 @@ def advise(answers: pd.DataFrame) -> str:
     length = _subjects(answers, "3.", CONFIRMED)
     said.append("Length moves with diversity: look at both, and try a random draw of equal length first." if not length
                 else "The gain is left where length is held fixed.")  # fmt: skip
+    if n_seeds == 1:
+        said.append("All this is one draw of the datasets: wait for more before you act on it.")
     return " ".join(said)
 
 

@@ -41,7 +41,7 @@ def tabulate_slopes(out: Layout) -> pd.DataFrame:
 
 def advise(out: Layout) -> str:
     """What may be taken from the answers for a corpus of one's own."""
-    return brief.advise(_read(out, "answers"))
+    return brief.advise(_read(out, "answers"), int(_read(out, "slopes")["n_seeds"].min()))
 
 
 def warn_incomplete(study: Study) -> str:
