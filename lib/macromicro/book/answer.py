@@ -41,7 +41,8 @@ def tabulate_slopes(out: Layout) -> pd.DataFrame:
 
 def advise(out: Layout) -> str:
     """What may be taken from the answers for a corpus of one's own."""
-    return brief.advise(_read(out, "answers"), int(_read(out, "slopes")["n_seeds"].min()))
+    seeds = _read(out, "slopes")["n_seeds"].dropna()  # rivals have no slope
+    return brief.advise(_read(out, "answers"), int(seeds.min()) if len(seeds) else 0)
 
 
 def warn_incomplete(study: Study) -> str:
