@@ -26,6 +26,16 @@ FINETUNING = {
     "lora_rank": 4,
     "lora_alpha": 8,
 }
+LLAMA_SIZES = {
+    "vocab_size": 50,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 64,
+}
+TOKEN_TEXTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7]]
+"""Of a model with random weights, and texts of its tokens of different lengths."""
 THINGS = "apple bread chair dog engine flower garden horse island jacket kettle lamp".split()
 PLACES = "attic barn cellar desert engine-room forest gallery harbour".split()
 

@@ -9,7 +9,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from macromicro.annotate import embed, embed_models
-from macromicro.annotate.claims import Claims
 from numpy.testing import assert_array_equal
 
 SETTINGS = {"model": "test/letters", "max_tokens": 8, "batch_tokens": 16, "dtype": "float32"}
@@ -121,26 +120,6 @@ def test_two_processes_that_want_the_same_texts_share_the_work(tmp_path):
     shelf = next((tmp_path / "cache").iterdir())
     assert len(list(shelf.glob("*.npy"))) == 12
     assert [file.name for file in shelf.glob(".*")] == [".lock"]
-
-
-def test_what_a_process_was_at_when_it_ended_is_computed_by_another(tmp_path):
-    """A claim ends with its process: here one that takes all and does nothing."""
-    shelf = tmp_path / "shelf"
-    claim = (
-        "import sys, time; from pathlib import Path; from macromicro.annotate.claims import Claims\n"
-        "with Claims(Path(sys.argv[1])) as claims:\n"
-        "    print(claims.take(sys.argv[2]), flush=True); time.sleep(60)"
-    )
-    other = subprocess.Popen([sys.executable, "-c", claim, str(shelf), "0a" * 12], stdout=subprocess.PIPE, text=True)
-    assert other.stdout.readline() == "True\n"
-    with Claims(shelf) as claims:
-        assert not claims.take("0a" * 12)
-        assert claims.take("0b" * 12)
-        other.kill()
-        assert claims.take("0a" * 12, wait=True)
-        claims.file("0a" * 12).touch()
-        assert not claims.take("0a" * 12)
-    other.wait()
 
 
 def test_a_broken_shard_is_named(encoder, tmp_path):

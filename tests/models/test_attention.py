@@ -1,32 +1,23 @@
 import pytest
 import torch
 from macromicro.models.attention import attend_text_by_text, lengths_for
+from tiny_models import LLAMA_SIZES, TOKEN_TEXTS
 from transformers import AutoModelForCausalLM, LlamaConfig, MistralConfig
-
-SIZES = {
-    "vocab_size": 50,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 64,
-}
-TEXTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7]]
 
 
 @pytest.mark.parametrize("n_shared_heads", [4, 2, 1])
 def test_texts_end_to_end_are_those_texts_apart(n_shared_heads: int) -> None:
     """Logits and gradients, also where several heads of the query share one of key and value, as in SmolLM2."""
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(LlamaConfig(**SIZES, num_key_value_heads=n_shared_heads))
-    weight = torch.randn(sum(map(len, TEXTS)), 50)
-    apart = torch.cat([model(input_ids=torch.tensor([text])).logits[0] for text in TEXTS])
+    model = AutoModelForCausalLM.from_config(LlamaConfig(**LLAMA_SIZES, num_key_value_heads=n_shared_heads))
+    weight = torch.randn(sum(map(len, TOKEN_TEXTS)), 50)
+    apart = torch.cat([model(input_ids=torch.tensor([text])).logits[0] for text in TOKEN_TEXTS])
     (apart * weight).sum().backward()
     expected = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
     assert attend_text_by_text(model)
-    row = torch.tensor([[token for text in TEXTS for token in text]])
-    positions = torch.tensor([[place for text in TEXTS for place in range(len(text))]])
+    row = torch.tensor([[token for text in TOKEN_TEXTS for token in text]])
+    positions = torch.tensor([[place for text in TOKEN_TEXTS for place in range(len(text))]])
     assert lengths_for(model, positions) == {"text_lengths": [5, 1, 8]}
     together = model(input_ids=row, position_ids=positions, text_lengths=[5, 1, 8], use_cache=False).logits[0]
     (together * weight).sum().backward()
@@ -36,8 +27,8 @@ def test_texts_end_to_end_are_those_texts_apart(n_shared_heads: int) -> None:
 
 
 def test_models_with_windows_or_dropout_keep_their_own_attention() -> None:
-    dropping = AutoModelForCausalLM.from_config(LlamaConfig(**SIZES, attention_dropout=0.1))
-    windowed = AutoModelForCausalLM.from_config(MistralConfig(**SIZES, num_key_value_heads=4))
+    dropping = AutoModelForCausalLM.from_config(LlamaConfig(**LLAMA_SIZES, attention_dropout=0.1))
+    windowed = AutoModelForCausalLM.from_config(MistralConfig(**LLAMA_SIZES, num_key_value_heads=4))
     for model in (dropping, windowed):
         assert not attend_text_by_text(model)
         assert lengths_for(model, torch.tensor([[0, 1, 0]])) == {}

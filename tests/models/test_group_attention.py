@@ -1,25 +1,16 @@
 import pytest
 import torch
 from macromicro.models.group_attention import BY_GROUP, attending_by_group
+from tiny_models import LLAMA_SIZES, TOKEN_TEXTS
 from transformers import AutoModelForCausalLM, GenerationConfig, LlamaConfig, MistralConfig
-
-SIZES = {
-    "vocab_size": 50,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 64,
-}
-TEXTS = [[3, 1, 4, 1, 5], [9], [2, 6, 5, 3, 5, 8, 9, 7]]
 
 
 @pytest.mark.parametrize("n_shared_heads", [4, 2, 1])
 @pytest.mark.parametrize("padded", [True, False])
 def test_tokens_written_by_group_are_those_of_the_attention_of_transformers(n_shared_heads: int, padded: bool) -> None:
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(LlamaConfig(**SIZES, num_key_value_heads=n_shared_heads)).eval()
-    texts = TEXTS if padded else [[*text, *range(10)][:5] for text in TEXTS]
+    model = AutoModelForCausalLM.from_config(LlamaConfig(**LLAMA_SIZES, num_key_value_heads=n_shared_heads)).eval()
+    texts = TOKEN_TEXTS if padded else [[*text, *range(10)][:5] for text in TOKEN_TEXTS]
     width = max(map(len, texts))
     tokens = torch.tensor([[0] * (width - len(text)) + text for text in texts])
     asked = {
@@ -39,7 +30,7 @@ def test_tokens_written_by_group_are_those_of_the_attention_of_transformers(n_sh
 
 
 def test_a_model_with_windows_answers_with_its_own_attention() -> None:
-    model = AutoModelForCausalLM.from_config(MistralConfig(**SIZES, num_key_value_heads=2))
+    model = AutoModelForCausalLM.from_config(MistralConfig(**LLAMA_SIZES, num_key_value_heads=2))
     own = model.config._attn_implementation
     with attending_by_group(model):
         assert model.config._attn_implementation == own != BY_GROUP
