@@ -240,7 +240,7 @@ def choose(folder, size, *options):
 
 def test_rows_that_are_all_alike_are_one_sample(tmp_path):
     write(tmp_path, [{"instruction": "same", "response": "words"}] * 50)
-    assert "--size 2 must be at most the 1 usable samples" in choose(tmp_path, 2, *WORDS).error
+    assert "size=2 must be at most the 1 usable samples" in choose(tmp_path, 2, *WORDS).error
     assert choose(tmp_path, 1, *WORDS).error == ""
     assert read_samples(tmp_path / "x.jsonl")["instruction"].tolist() == ["same"]
 
@@ -340,7 +340,7 @@ def test_all_samples_or_more_than_the_pool_holds(tmp_path):
     """Eight samples carry types, in two clumps; two have no word at all."""
     texts = ["red", "red", "red", "red blue", "green", "green", "green", "green gold", "?", "!"]
     write(tmp_path, [{"instruction": f"question {row}", "response": text} for row, text in enumerate(texts)])
-    assert "--size 11 must be at most the 10 usable samples" in choose(tmp_path, 11, *WORDS).error
+    assert "size=11 must be at most the 10 usable samples" in choose(tmp_path, 11, *WORDS).error
     for size in (9, 10):
         error = choose(tmp_path, size, *WORDS).error
         assert f"size={size} must be between 1 and the 8 samples that carry a type" in error
@@ -414,14 +414,16 @@ def test_output_folders(tmp_path):
     assert sorted(path.name for path in (tmp_path / "new" / "deep").iterdir()) == ["x.jsonl", "x.jsonl.card.md"]
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def little_room():
     """Files may hold 100 kB only, as on a disk that is almost full."""
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def long_records():
@@ -431,13 +433,13 @@ def long_records():
 
 
 @pytest.mark.parametrize("output", ["x.jsonl", "x.parquet"])
-def test_a_full_disk_leaves_what_was_there(tmp_path, output, request):
+def test_a_full_disk_leaves_what_was_there(tmp_path, output):
     write(tmp_path, long_records())
     asked = ("select", "my.jsonl", "--method", "random", "-o", output)
     assert run(tmp_path, *asked, "-n", 2).error == ""
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    request.getfixturevalue("little_room")
-    done = run(tmp_path, *asked, "-n", 5)
+    with little_room():
+        done = run(tmp_path, *asked, "-n", 5)
     assert "File too large" in done.error
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from macromicro.annotate.types import load_types
+from macromicro.api.settings import describe_choice, list_settings
 from macromicro.cli import main as cli
 from macromicro.cli import options as cli_options
 from macromicro.cli.output import shown_command
-from macromicro.cli.settings import describe_choice, list_settings, read_settings
+from macromicro.cli.settings import read_settings
 from macromicro.measure.single import MAX_NOVELSUM
 from macromicro.select import choose as subset
 from macromicro.study import settings
@@ -133,7 +134,7 @@ def test_annotate_and_select_with_its_types(folder, selected):
     for option, value, held in (("--part", "instruction", "response"), ("--granularity", "meso", "micro")):
         wrong = run("select", "my.jsonl", "-n", 9, "--types", "types.npz", "-o", "-", option, value, cwd=folder)
         assert (wrong.returncode, wrong.stdout) == (1, b"")
-        assert f"{option} {value}: the types of types.npz are of {option[2:]} {held}" in wrong.stderr.decode()
+        assert f"{option[2:]}={value}: the types of types.npz are of {option[2:]} {held}" in wrong.stderr.decode()
     done = run("select", "subset.jsonl", "-n", 2, "--types", "types.npz", "-o", "x.jsonl", cwd=folder)
     assert done.returncode == 1
     assert b"samples and types must have the same ids, but 50 are in one only" in done.stderr
@@ -226,7 +227,7 @@ def test_compare_with_intervals(folder, selected):
     ("arguments", "message"),
     [
         (("select", "none.jsonl", "-n", 5, "-o", "x.jsonl"), "no such file: 'none.jsonl'"),
-        (("select", "my.jsonl", "-n", 61, "-o", "x.jsonl"), "--size 61 must be at most the 60 usable samples"),
+        (("select", "my.jsonl", "-n", 61, "-o", "x.jsonl"), "size=61 must be at most the 60 usable samples"),
         (("select", "my.jsonl", "-n", 5, "-o", "x.txt"), "x.txt: expected a name that ends in .jsonl, .json, .csv, "),
         (("select", "my.jsonl", "-n", 5, "-o", "my.jsonl"), "the output would replace the input"),
         (("select", "my.jsonl", "-n", 5, "-o", "x.jsonl", "--card", "my.jsonl"), "the card would replace the input"),
@@ -371,7 +372,7 @@ def test_settings_refused(assignment, rule):
 def test_the_tokenizer_words_is_a_unit():
     assert read_settings([], tokenizer="words").tokens.unit == "bare-word"
     assert read_settings(["tokens.unit=word"], tokenizer="bpe").tokens.unit == "word"
-    with pytest.raises(ValueError, match=r"tokens.unit=word: --tokenizer words is the unit 'bare-word'"):
+    with pytest.raises(ValueError, match=r"tokens.unit=word: tokenizer words is the unit 'bare-word'"):
         read_settings(["tokens.unit=word"], tokenizer="words")
     with pytest.raises(ValueError, match=r"--set tokens: tokenizer='x.json' is for unit='token'"):
         read_settings(["tokens.tokenizer=x.json"], tokenizer="words")

@@ -58,7 +58,7 @@ def test_a_model_that_is_too_large_is_refused_with_a_way_out(tiny_study):
     assert done.returncode == 1
     [line] = [line for line in done.stdout.splitlines() if line.startswith("CANNOT training needs 10")]
     assert "RTX 4090" in line
-    assert line.endswith(": 22.4 GiB -> use finetune.method=lora")
+    assert line.endswith(": 22.4 GiB -> use finetune.method=lora, or more finetune.processes")
     assert "hours" not in done.stdout
 
 

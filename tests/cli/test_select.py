@@ -5,8 +5,11 @@ import subprocess
 
 import pandas as pd
 import pytest
+from macromicro.api.reading import read
+from macromicro.models.sample_likelihood import rate_likelihood
 
 from tests.cli.test_bad_input import MACROMICRO, TAGS, WORDS, run, write, write_as
+from tests.tiny_models import tiny_base
 
 LONG = "tell me how the old mill by the river turns the heavy wheel of stone all day long"
 
@@ -98,6 +101,24 @@ def test_only_the_best_are_chosen_from(tmp_path):
     assert "| quality, mean | 8.5 | 8.5 | 8.5 |" in card
 
 
+def test_quality_may_be_what_a_model_finds_likely(tmp_path):
+    rows = [{"instruction": f"q{n}", "response": " ".join("abcdef"[: 1 + n % 6])} for n in range(12)]
+    write(tmp_path, rows)
+    asked = ("select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random", "--quality-share", "25%")
+    model = f"likelihood:{tiny_base()}"
+    assert run(tmp_path, *asked, "--quality", model).error == ""
+    samples = read(tmp_path / "my.jsonl").table
+    rates = rate_likelihood(samples, model=str(tiny_base()))
+    best = set(samples["response"][(rates >= rates.nlargest(3).min()).to_numpy()])
+    assert {row["response"] for row in lines(tmp_path, "x.jsonl")} <= best
+    card = (tmp_path / "x.jsonl.card.md").read_text()
+    assert f"| quality | best 25% by likelihood:{tiny_base().name} |" in card
+    assert f"--quality likelihood:{tiny_base().name}" in card and str(tiny_base()) not in card
+    write(tmp_path, [{**row, "likelihood": n} for n, row in enumerate(rows)])
+    assert run(tmp_path, *asked, "--quality", "likelihood").error == ""
+    assert all(row["likelihood"] >= 9 for row in lines(tmp_path, "x.jsonl"))
+
+
 def test_quality_moves_with_diversity(tmp_path):
     rows = [{"instruction": f"q{n}", "response": " ".join("abcd"[: 1 + n % 4]), "score": -(n % 4)} for n in range(12)]
     write(tmp_path, rows)
@@ -125,7 +146,7 @@ def test_quality_is_a_finite_number_in_every_row(tmp_path, form, place, value, s
     path = write_as(tmp_path, rows, form)
     asked = ("select", path.name, "-n", 2, "-o", "x.jsonl", "--method", "random", "--quality", "score")
     message = run(tmp_path, *asked, "--bad-rows", "skip").error
-    expected = f"{path.name}, {place}: --quality needs a number in 'score', but it is {shown}, the first of 2 such"
+    expected = f"{path.name}, {place}: quality needs a number in 'score', but it is {shown}, the first of 2 such"
     assert expected in message
     assert "take such rows out of the file" in message
     write_as(tmp_path, [row for row in rows if row["score"] is not value], form)
@@ -137,7 +158,7 @@ def test_quality_is_a_finite_number_in_every_row(tmp_path, form, place, value, s
 def test_quality_is_no_truth_value_list_or_object(tmp_path, value):
     write(tmp_path, [{"instruction": f"q{n}", "response": "fine", "score": value} for n in range(3)])
     done = run(tmp_path, "select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random", "--quality", "score")
-    assert "line 1: --quality needs a number in 'score', but it is" in done.error
+    assert "line 1: quality needs a number in 'score', but it is" in done.error
 
 
 def test_quality_of_several_files(tmp_path):
@@ -147,7 +168,7 @@ def test_quality_of_several_files(tmp_path):
     assert not run(tmp_path, *asked).error
     assert sorted(row["score"] for row in lines(tmp_path, "x.jsonl")) == [2, 2.5, 3, 3.5]
     write(tmp_path, [{"instruction": "b", "response": "x"}], "b.jsonl")
-    assert "b.jsonl, line 1: --quality needs a number in 'score', but it is missing" in run(tmp_path, *asked).error
+    assert "b.jsonl, line 1: quality needs a number in 'score', but it is missing" in run(tmp_path, *asked).error
 
 
 @pytest.mark.parametrize("share", ["0%", "101%", "50", "half", "-5%"])
@@ -163,7 +184,7 @@ def test_a_budget_of_tokens(tmp_path):
     assert not run(tmp_path, *asked).error
     n_words = [len(row["response"].split()) for row in lines(tmp_path, "x.jsonl")]
     assert 52 <= sum(n_words) < 52 + max(n_words)  # five samples of 10.5 words on average
-    assert "--budget tokens is for --method even" in run(tmp_path, *asked, "--method", "random").error
+    assert "budget=tokens is for method=even" in run(tmp_path, *asked, "--method", "random").error
 
 
 @pytest.mark.parametrize(
@@ -175,8 +196,8 @@ def test_a_budget_of_tokens(tmp_path):
         (["--rejected", "x.jsonl"], "the output would replace the subset"),
         (["--rejected", "x.jsonl.card.md"], "expected a name that ends in"),
         (["--quality-share", "50%"], "--quality-share 50% needs --quality COLUMN"),
-        (["--quality", "score"], "--quality score: no such column; there are id, instruction, response, source"),
-        (["--quality", "source"], "line 1: --quality needs a number in 'source', but it is b, the first of 20 such"),
+        (["--quality", "score"], "quality score: no such column; there are id, instruction, response, source"),
+        (["--quality", "source"], "line 1: quality needs a number in 'source', but it is b, the first of 20 such"),
         (["--exclude", "my.jsonl", "--rejected", "my.jsonl"], "would replace the input"),
     ],
 )
@@ -211,7 +232,7 @@ def test_files_of_one_shape_are_one_corpus(tmp_path):
 
 def test_a_misspelled_tokenizer_is_named_at_once(tmp_path):
     done = run(tmp_path, "select", "none.jsonl", "-n", 1, "-o", "x.jsonl", "--tokenizer", "wrods")
-    assert done.error == "macromicro: --tokenizer wrods: no such tokenizer; did you mean words?"
+    assert done.error == "macromicro: tokenizer wrods: no such tokenizer; did you mean words?"
 
 
 CHINESE = ["机器学习是人工智能的一个分支", "春天来了花儿开了", "先把鸡蛋打散再炒熟", "北京的故宫和长城都很著名"]

@@ -148,3 +148,24 @@ def test_shared_instructions():
     one = pd.DataFrame({"instruction": ["What  IS it?", "b", "b"]})
     two = pd.DataFrame({"instruction": ["what is it?", "c"]})
     assert count_shared(one, two) == 1
+
+
+def test_texts_that_the_embedding_model_cannot_read_are_said():
+    texts = pd.DataFrame({"instruction": ["ask a", "ask b", "ask c"], "response": ["red", "blue", "???"]})
+    vectors = {"instruction": np.eye(3, dtype=np.float32), "response": np.eye(3, dtype=np.float32)}
+    vectors["response"][2] = 0
+    found = compare_datasets(
+        texts,
+        {"all": np.arange(3), "two": np.arange(2)},
+        tokenize=lambda column: tokenize(column, None, unit="bare-word"),
+        embed=lambda column: vectors[str(column.name)],
+    )
+    values = found.table.set_index(["part", "metric"])
+    for metric in ("ED", "Vendi", "NovelSum"):
+        assert np.isnan(values.loc[("response", metric), "all"])
+    assert values.loc[("response", "ED"), "two"] == values.loc[("instruction", "ED"), "two"] == 1
+    said = found.missing.set_index(["part", "metric", "dataset"])["reason"]
+    for metric in ("ED", "Vendi", "NovelSum"):
+        assert said["response", metric, "all"] == "1 texts have no token that the embedding model knows"
+    assert said["response", "NovelSum", "two"] == "1 texts have no token that the embedding model knows"
+    assert ("instruction", "ED", "all") not in said.index

@@ -115,7 +115,7 @@ def contents(found: Sequence[pages.Page]) -> dict[str, Any]:
         {"file": "tested"},
         {"file": "declaration"},
     ]
-    about = [{"file": name} for name in ("method", "rerun", "settings", "provenance")]
+    about = [{"file": name} for name in ("method", "rerun", "programs", "settings", "provenance")]
     rooms = {"file": "api", "sections": [{"file": f"api/{room}"} for room in library.ROOMS]}
     parts = {"Results": results, "Stage by stage": chapters, "Behind it": [*about, rooms]}
     parts = {caption: entries for caption, entries in parts.items() if entries}  # numbers that were kept have no stages

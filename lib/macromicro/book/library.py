@@ -8,7 +8,7 @@ import pandas as pd
 LIBRARY = Path(__file__).parents[1]
 ROOMS = (
     *("study", "graph", "corpus", "models", "annotate", "measure", "select", "judge"),
-    *("analyse", "plots", "book", "cli"),
+    *("analyse", "plots", "book", "api", "report", "cli"),
 )
 
 

@@ -45,19 +45,19 @@ def annotate(
       macromicro annotate my.jsonl --granularity meso --set tags.tagger=llm \\
           --set tag_llm.model=MODEL --set tag_llm.base_url=http://localhost:8000/v1 --cache cache -o tags.npz
     """  # noqa: D301
-    from macromicro.cli.input import check_tokenizer, make_types, say
-    from macromicro.cli.output import check_output, name_inputs, write_types
-    from macromicro.cli.reading import read_all, sift, write_bad
+    from macromicro.api.annotation import annotate as find_types
+    from macromicro.api.annotation import check_tokenizer
+    from macromicro.api.messages import say
+    from macromicro.api.reading import read
+    from macromicro.cli.output import check_output, name_inputs, parse_columns, write_bad, write_types
     from macromicro.cli.settings import read_settings
-    from macromicro.corpus.records import BadRows
 
     check_output(output, (".npz", ".jsonl", ".parquet"), **name_inputs(files))
     settings = read_settings(set_ or [], tokenizer=tokenizer)
     check_tokenizer(tokenizer, settings)
-    read = read_all(files, column or [], turns=turns, bad=BadRows(skip=bad_rows == "skip"))
-    sieve, _ = sift(read, keep_repeats=repeats == "keep")
-    types = make_types(sieve.kept, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
+    samples = read(*files, columns=parse_columns(column), turns=turns, repeats=repeats, bad_rows=bad_rows)
+    types = find_types(samples, part, granularity, tokenizer=tokenizer, seed=seed, cache=cache, settings=settings)
     write_types(types, output)
-    write_bad(read.bad, output)
+    write_bad(samples.bad, output)
     n_untyped = types.report["untyped"]["n"]
     say(f"{types.n_types:,} types; {n_untyped:,} of {types.n_samples:,} {part}s got none")

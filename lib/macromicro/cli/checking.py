@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from macromicro.cli.input import say
+from macromicro.api.messages import say
 from macromicro.cli.settings import read_sections
 from macromicro.corpus.sources import source_name
 from macromicro.judge.agreement import show_agreement

@@ -1,31 +1,29 @@
 """How the commands `measure` and `compare` print what they found, for people or as JSON."""
 
 import json
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from macromicro.cli.output import show_facts, show_table
+from macromicro.api.measures import Measured
+from macromicro.api.reading import Use, open_groups
+from macromicro.api.samples import Samples
+from macromicro.cli.output import parse_columns, show_facts, show_table
+from macromicro.corpus.conversations import Turns
 from macromicro.measure.comparison import as_json
 from macromicro.measure.summary import MORE_DIVERSE
 
 
-class Found(NamedTuple):
-    """What is to be said about a table of metrics, the table, why values are missing, the sentences, and more sizes.
-
-    `missing` is that of `Comparison`, `summary` a sentence per part; `at_sizes` has the columns part, metric and one
-    per dataset and size, None where the datasets are of one size.
-    """
-
-    about: dict[str, Any]
-    table: pd.DataFrame
-    missing: pd.DataFrame
-    summary: Mapping[str, str]
-    at_sizes: pd.DataFrame | None = None
+def open_datasets(
+    given: Mapping[str, str | Sequence[str] | None], columns: Sequence[str] | None, turns: Turns, bad_rows: Use
+) -> dict[str, Samples]:
+    """All samples of the datasets that are given, by their names, each of one file or several."""
+    groups = {name: [files] if isinstance(files, str) else files for name, files in given.items() if files}
+    return open_groups(groups, columns=parse_columns(columns), turns=turns, bad_rows=bad_rows)
 
 
-def write_comparison(found: Found, *, as_json_text: bool) -> None:
+def write_comparison(found: Measured, *, as_json_text: bool) -> None:
     """Print what was found."""
     if as_json_text:
         print(json.dumps(_as_json(found), indent=1, sort_keys=True))
@@ -51,7 +49,7 @@ def _list_missing(missing: pd.DataFrame) -> list[str]:
     ]
 
 
-def _as_json(found: Found) -> dict[str, Any]:
+def _as_json(found: Measured) -> dict[str, Any]:
     """The metrics as nested values, beside which way they point, why some are missing, and the sentences."""
     beside: dict[str, Any] = {
         "more_diverse": {metric: way or None for metric, way in MORE_DIVERSE.items()},

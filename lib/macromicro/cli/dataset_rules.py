@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from macromicro.cli.input import embedder, token_maker
-from macromicro.cli.reading import read_files
+from macromicro.api.annotation import embedder, token_maker
+from macromicro.api.reading import open_groups
+from macromicro.cli.output import parse_columns
 from macromicro.corpus.clean import find_unusable
 from macromicro.corpus.overlap import near_duplicates
 from macromicro.corpus.sources import source_name
@@ -63,7 +64,7 @@ def check_dataset(
     Raises ValueError as `read_rules`, and if the file cannot be read or tokenized.
     """
     bounds = read_rules(rules)
-    samples = read_files({"value": file}, columns)["value"]
+    samples = open_groups({"": [file]}, columns=parse_columns(columns))[""].table
     values = find_facts(samples, bounds)
     metrics = [METRIC_OF[name] for name in bounds if name in METRIC_OF]
     unit = None

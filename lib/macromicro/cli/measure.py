@@ -5,21 +5,23 @@ from typing import Annotated
 import typer
 
 from macromicro.cli.options import (
+    BadRowsOption,
     CacheOption,
     ColumnOption,
-    File,
+    Files,
     IntervalsOption,
     JsonOption,
     ReferenceOption,
     SeedOption,
     SetOption,
     TokenizerOption,
+    TurnsOption,
     VendiOption,
 )
 
 
 def measure(
-    file: File,
+    files: Files,
     before: Annotated[
         str | None, typer.Option(help="The file that FILE was chosen from, to measure beside it.")
     ] = None,
@@ -28,12 +30,14 @@ def measure(
     vendi_order: VendiOption = 1.0,
     intervals: IntervalsOption = False,
     json_: JsonOption = False,
+    turns: TurnsOption = "first",
+    bad_rows: BadRowsOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
     set_: SetOption = None,
 ) -> None:
-    """Measure how diverse a dataset is, alone or beside the corpus it was chosen from.
+    """Measure how diverse a dataset is, alone or beside the corpus it was chosen from; several files are one dataset.
 
     Ratios fall with the number of samples, so the corpus is shown whole (before) and as a random draw of the size of
     FILE (random), which is what chance gives: `difference` is after less random, and a sentence at the end says by how
@@ -59,22 +63,29 @@ def measure(
       macromicro measure subset.jsonl --before my.jsonl --cache cache
       macromicro measure my.jsonl --reference world.parquet --intervals --json
     """  # noqa: D301
-    from macromicro.cli.comparison import Options, measure_file
+    from macromicro.api.measures import measure as measure_samples
+    from macromicro.cli.comparison_output import open_datasets, write_comparison
     from macromicro.cli.settings import read_settings
 
     settings = read_settings(set_ or [])
-    options = Options(reference, tokenizer, vendi_order, intervals, json_, seed, cache, column or [], settings)
-    measure_file(file, before, options)
+    given = {"samples": files, "before": before, "reference": reference}
+    measured = measure_samples(
+        **open_datasets(given, column, turns, bad_rows), tokenizer=tokenizer, vendi_order=vendi_order,
+        intervals=intervals, seed=seed, cache=cache, settings=settings,
+    )  # fmt: skip
+    write_comparison(measured, as_json_text=json_)
 
 
 def compare(
-    one: Annotated[str, typer.Argument(metavar="ONE", help="A dataset.")],
+    one: Annotated[str, typer.Argument(metavar="ONE", help="A dataset: a file, a folder, hub:owner/name or -.")],
     two: Annotated[str, typer.Argument(metavar="TWO", help="Another.")],
     reference: ReferenceOption = None,
     tokenizer: TokenizerOption = "words",
     vendi_order: VendiOption = 1.0,
     intervals: IntervalsOption = False,
     json_: JsonOption = False,
+    turns: TurnsOption = "first",
+    bad_rows: BadRowsOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -97,9 +108,14 @@ def compare(
     \b
       macromicro compare one.jsonl two.jsonl --intervals --cache cache
     """  # noqa: D301
-    from macromicro.cli.comparison import Options, compare_files
+    from macromicro.api.measures import compare as compare_samples
+    from macromicro.cli.comparison_output import open_datasets, write_comparison
     from macromicro.cli.settings import read_settings
 
     settings = read_settings(set_ or [])
-    options = Options(reference, tokenizer, vendi_order, intervals, json_, seed, cache, column or [], settings)
-    compare_files(one, two, options)
+    given = {"one": one, "two": two, "reference": reference}
+    compared = compare_samples(
+        **open_datasets(given, column, turns, bad_rows), tokenizer=tokenizer, vendi_order=vendi_order,
+        intervals=intervals, seed=seed, cache=cache, settings=settings,
+    )  # fmt: skip
+    write_comparison(compared, as_json_text=json_)

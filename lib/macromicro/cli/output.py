@@ -4,8 +4,6 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from hashlib import file_digest
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,8 +13,11 @@ import numpy as np
 import pandas as pd
 
 from macromicro.annotate.types import TypeMatrix, save_types
-from macromicro.corpus.records import Column
-from macromicro.corpus.sources import source_name
+from macromicro.api.filtering import name_quality
+from macromicro.api.messages import say
+from macromicro.api.reading import list_bad
+from macromicro.corpus.records import BadRows, Column
+from macromicro.corpus.sources import SKIPPED, source_name
 from macromicro.corpus.writers import save_columns
 from macromicro.select.card import save_card
 from macromicro.study.files import name_only, write_aside
@@ -34,8 +35,13 @@ def check_output(output: str, suffixes: Sequence[str], **others: str | Path | No
     if output == "-":
         return
     if Path(output).suffix not in suffixes:
-        raise ValueError(f"{output}: expected a name that ends in {', '.join(suffixes)}, or - for JSON lines to a pipe")
+        raise ValueError(f"{output}: expected a name that ends in {', '.join(suffixes)}, or - for a pipe")
     _check_place(Path(output), "output", others)
+
+
+def parse_columns(columns: Sequence[str] | None) -> dict[str, str]:
+    """Our names and the file's of the likes of `response=answer`."""
+    return dict(pair.partition("=")[::2] for pair in columns or ())
 
 
 def name_inputs(files: Sequence[str]) -> dict[str, str | Path | None]:
@@ -80,6 +86,14 @@ def write_chosen(
         write_columns(rows, output)
 
 
+def write_bad(bad: BadRows, output: str) -> None:
+    """List the records that were skipped in OUTPUT.bad.jsonl: place, reason. To a pipe, nothing is written."""
+    if bad.found and output != "-":
+        places, reasons = zip(*list_bad(bad), strict=True)
+        write_columns({"place": list(places), "reason": list(reasons)}, f"{output}{SKIPPED}")
+        say(f"skipped records are listed in {output}{SKIPPED}")
+
+
 def write_columns(columns: Mapping[str, Column], output: str) -> None:
     """Write columns to a file, or as JSON lines to standard output (`-`)."""
     if output != "-":
@@ -118,17 +132,6 @@ def show_table(table: pd.DataFrame) -> None:
     print(table.to_string(index=False, float_format=lambda value: f"{value:,.4g}", na_rep="-"))
 
 
-def describe_origin(files: Sequence[str]) -> dict[str, str]:
-    """What to recognise the files by (a pipe has no digest), and the version of this package."""
-    about = {}
-    for file in files:
-        if Path(file).is_file():
-            with Path(file).open("rb") as data:
-                name = "sha256" if len(files) == 1 else f"sha256 of {Path(file).name}"
-                about[name] = file_digest(data, "sha256").hexdigest()
-    return {**about, "macromicro": version("macromicro")}
-
-
 def shown_command(arguments: Sequence[str]) -> str:
     """The command as one would type it beside the files: files by their names, nothing of the machine.
 
@@ -158,7 +161,7 @@ def _shown_value(option: str, value: str) -> str:
     if option == "--set":
         key, _, setting = value.partition("=")
         return f"{key}=URL" if key == "tag_llm.base_url" else f"{key}={name_only(setting)}"
-    return name_only(value)
+    return name_quality(value) if option == "--quality" else name_only(value)
 
 
 def _number(value: Any) -> Any:

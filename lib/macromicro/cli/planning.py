@@ -11,7 +11,7 @@ import pandas as pd
 import psutil
 
 from macromicro.annotate.embed_models import PACKAGED, STATIC, STATIC_DIMENSIONS, load_encoder, resolve_dtype
-from macromicro.cli.input import say
+from macromicro.api.messages import say
 from macromicro.cli.plan_checks import Check, check_disk, check_packages, check_texts
 from macromicro.cli.plan_output import GIB, show_plan
 from macromicro.corpus.glance import Glance, glance, known_corpus
@@ -143,9 +143,11 @@ def _room(study: Study, shape: Architecture, work: Workload, lengths: Lengths, m
     """Bytes of memory that one notebook takes at most, and of disk that the study does."""
     tune, answer = study.finetune, study.answer
     bf16 = {one: _bf16(wanted, machine) for one, wanted in (("tune", tune.bf16), ("answer", answer.bf16))}
-    pass_tokens = tune.batch_size * min(tune.max_tokens, int(lengths.samples.max()))
+    n_shares = tune.processes if machine.card else 1  # processors share a memory
+    n_in_pass = min(tune.batch_size, -(-tune.batch_size * tune.gradient_accumulation // n_shares))
+    pass_tokens = n_in_pass * min(tune.max_tokens, int(lengths.samples.max()))
     held = min(answer.batch_tokens, lengths.n_prompts * (int(lengths.prompts.max()) + answer.max_new_tokens))
-    training = training_memory(shape, tune, pass_tokens=pass_tokens, bf16=bf16["tune"])
+    training = training_memory(shape, tune, pass_tokens=pass_tokens, bf16=bf16["tune"], n_shares=n_shares)
     source, weights = study.base_model.source, 4 * shape.n_parameters
     n_dimensions = STATIC_DIMENSIONS if study.embed.model == STATIC else MINILM_DIMENSIONS
     disk = {
@@ -173,7 +175,8 @@ def _bf16(wanted: Any, machine: Machine) -> bool:
 
 def _check_memory(study: Study, room: Mapping[str, float], machine: Machine) -> list[Check]:
     """Training and answering must fit the card, or so many of them at once this machine."""
-    tune = {"full": "use finetune.method=lora", "lora": "lower finetune.batch_size, or use finetune.method=qlora"}
+    qlora, shared = "lower finetune.batch_size, or use finetune.method=qlora", "or more finetune.processes"
+    tune = {"full": f"use finetune.method=lora, {shared}", "lora": qlora}
     ways = {"training": tune.get(study.finetune.method, "lower finetune.batch_size")}
     ways["answering"] = "lower answer.batch_tokens" + ("" if study.answer.bf16 else ", or use answer.bf16=auto")
     checks = []

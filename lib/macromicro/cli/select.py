@@ -43,7 +43,10 @@ def select(
     format_: Annotated[Shape, typer.Option("--format", help="Shape of the rows; same: as in the file.")] = "same",
     quality: Annotated[
         str | None,
-        typer.Option(metavar="COLUMN", help="Column of numbers, higher is better; choose among the best samples."),
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of numbers, higher is better, or likelihood[:MODEL]; choose among the best samples.",
+        ),
     ] = None,
     quality_share: Annotated[
         str | None,
@@ -82,9 +85,11 @@ def select(
     or messages gives them another shape. Samples without text and repeated instructions are left out first, and
     counted, and so are those without any type, which cannot be drawn for one. --quality names a column of numbers, such
     as the scores of a reward model, and chooses among the best --quality-share of the samples; what is as good as the
-    last of these stays too. The card is in the format of the Hugging Face hub: what was chosen, from what, how, with
-    which coverage, what moved with it, and the licences of the rows. It replaces an older card of the same output, but
-    no other file.
+    last of these stays too. Where no column has that name, --quality likelihood asks a small model, SmolLM2-135M, how
+    likely it finds each response: a second for three samples on a core, and no sign that a response is right, since it
+    agreed with people no more than a coin would. The card is in the format of the Hugging Face hub: what was chosen,
+    from what, how, with which coverage, what moved with it, and the licences of the rows. It replaces an older card of
+    the same output, but no other file.
 
     \b
       macromicro select my.jsonl --granularity micro --part response --size 10000 -o subset.jsonl

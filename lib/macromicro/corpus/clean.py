@@ -60,6 +60,8 @@ def find_unusable(
         repeated = keys.index[keys.duplicated()]
         first = kept["id"].loc[keys.index].groupby(keys).transform("first")
         found.loc[repeated, "reason"], found.loc[repeated, "of"] = reason, first.loc[repeated]
+    del forms, whole, sames
+    pa.default_memory_pool().release_unused()
     return found
 
 

@@ -93,7 +93,12 @@ def _objects(lines: Iterator[tuple[int, str]], name: str, bad: BadRows) -> Itera
             try:
                 yield number, DECODER.decode(line)
             except (ValueError, RecursionError) as error:
-                bad.add(name, "line", number, f"not valid JSON: {error}; expected a record such as {EXAMPLE}")
+                bad.add(name, "line", number, f"not valid JSON: {_in_line(error)}; expected a record such as {EXAMPLE}")
+
+
+def _in_line(error: Exception) -> str:
+    """What is wrong, without the line that JSON's error counts in the line."""
+    return f"{error.msg} at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else str(error)
 
 
 def _read_json(file: BinaryIO, name: str, bad: BadRows) -> Records:

@@ -125,9 +125,11 @@ def place_samples(records: Records, *, source: str, columns: Mapping[str, str], 
     extras = [name for name in records.columns if name not in used]
     others = {_other_name(name, [*table, "input"], extras): arrow_column(records.columns[name]) for name in extras}
     usable = ~records.refused
-    return pd.concat([table, _to_pandas(others)], axis=1)[usable].sort_values(
+    samples = pd.concat([table, _to_pandas(others)], axis=1)[usable].sort_values(
         ["id", "source"], kind="stable", ignore_index=True
     )
+    pa.default_memory_pool().release_unused()  # Arrow would hold on to the copies on the way, twice the texts
+    return samples
 
 
 def normalise(texts: pd.Series | pa.Array) -> pd.Series:

@@ -65,6 +65,8 @@ def add_density(side: Side, world: NDArray[np.float32]) -> Side:
     if len(side.texts) > MAX_NOVELSUM:
         reason = f"{len(side.texts):,} samples; it looks at all pairs and is not computed above {MAX_NOVELSUM:,}"
         return replace(side, no_novelsum=reason)
+    if n_unread := _count_unread(side.vectors) or _count_unread(world):
+        return replace(side, no_novelsum=_say_unread(n_unread))
     try:
         return replace(side, factors=local_density(side.vectors, world) ** DENSITY_POWER)
     except ValueError:
@@ -79,6 +81,8 @@ def measure_side(side: Side, metrics: Sequence[str]) -> dict[str, float]:
 def why_missing(side: Side, metric: str) -> str:
     """Why a side has no value of a metric, in words, for a value that `measure_side` gave as NaN."""
     n_tokens = len(side.tokens.tokens)
+    if metric in ("ED", "Vendi"):
+        return _say_unread(_count_unread(side.vectors))
     if metric == "NovelSum":
         return side.no_novelsum
     if metric == "HD-D":
@@ -88,6 +92,20 @@ def why_missing(side: Side, metric: str) -> str:
     return {"2-NR": "no text has two tokens", "MTLD": "no token occurs twice"}[metric]
 
 
+def _count_unread(vectors: NDArray[np.float32]) -> int:
+    """Texts of which an embedding model has read nothing, so that their vector is zero: a static one, for instance."""
+    return int((~vectors.any(axis=1)).sum())
+
+
+def _say_unread(n_unread: int) -> str:
+    return f"{n_unread} texts have no token that the embedding model knows"
+
+
+def _if_read(measured: Callable[[Side], float]) -> Callable[[Side], float]:
+    """A metric of embeddings, which has no value where a text has none."""
+    return lambda side: math.nan if _count_unread(side.vectors) else measured(side)
+
+
 def _novelsum(side: Side) -> float:
     return math.nan if side.factors is None else mean_novelty(side.vectors, side.factors)
 
@@ -95,14 +113,14 @@ def _novelsum(side: Side) -> float:
 FORMULAS: Mapping[str, Callable[[Side], float]] = {
     "1-NR": lambda side: ngram_ratio(Ngrams(side.tokens)),
     "2-NR": lambda side: ngram_ratio(Ngrams(side.tokens).extend()),
-    "ED": lambda side: embedding_distance(side.vectors),
+    "ED": _if_read(lambda side: embedding_distance(side.vectors)),
     "SL": lambda side: len(side.tokens.tokens) / len(side.texts),
     "CR": lambda side: compression_ratio(side.texts),
     "BL": lambda side: float(self_bleu(side.tokens).mean()),
     "IE": lambda side: token_entropy(side.tokens),
     "MTLD": lambda side: mtld(side.tokens),
     "HD-D": lambda side: hdd(side.tokens),
-    "Vendi": lambda side: vendi_score(side.vectors, q=side.vendi_order),
+    "Vendi": _if_read(lambda side: vendi_score(side.vectors, q=side.vendi_order)),
     "NovelSum": _novelsum,
 }
 """What each metric is computed from; the same values as `metrics.measure`."""

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from macromicro.annotate.tokens import tokenize
+from macromicro.annotate.tokens import count_words
 from macromicro.annotate.types import TypeMatrix
 from macromicro.select.pools import peel
 from macromicro.select.rivals import choose_rows
@@ -72,7 +72,7 @@ def choose(
             len(texts),
             size=size,
             rng=stream(method, seed),
-            lengths=lambda: tokenize(texts, None, unit="bare-word").lengths,
+            lengths=lambda: count_words(texts),
             vectors=lambda: embed(texts),
             types=types,
         )

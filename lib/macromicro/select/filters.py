@@ -82,4 +82,4 @@ def find_below_share(quality: ArrayLike, share: float) -> tuple[Reasons, float]:
 
 def _reasons(samples: pd.DataFrame, why: dict[str, str]) -> Reasons:
     """The reasons in the order of the samples."""
-    return samples["id"].map(why).fillna("").to_numpy(dtype=object)
+    return pd.Series(why, dtype=object).reindex(samples["id"], fill_value="").to_numpy(dtype=object)

@@ -5,7 +5,7 @@ import pandas as pd
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from macromicro.annotate.tokens import tokenize
+from macromicro.annotate.tokens import count_words
 from macromicro.corpus.overlap import near_duplicates
 from macromicro.select.describe import NEAR, PARTS
 from macromicro.select.filters import whole_texts
@@ -26,16 +26,15 @@ def describe_shift(
     drawn = draw_baseline(len(samples), len(rows), rng)
     groups: dict[str, NDArray[np.int64]] = {"all": np.arange(len(samples), dtype=np.int64)}
     groups |= {"random": drawn, "chosen": rows}
-    texts, table = whole_texts(samples), {}
+    table = {}
     if quality is not None:
         numbers = quality.loc[samples["id"]].to_numpy()
         table["quality, mean"] = {name: f"{numbers[held].mean():.4g}" for name, held in groups.items()}
     for part in PARTS:
-        words = tokenize(samples[part], None, unit="bare-word").lengths
-        for unit, values in (("words", words), ("characters", samples[part].str.len().to_numpy())):
+        for unit, values in (("words", count_words(samples[part])), ("characters", samples[part].str.len().to_numpy())):
             table[f"{part}, mean {unit}"] = {name: f"{values[held].mean():,.1f}" for name, held in groups.items()}
     table["near-duplicates"] = {
-        name: "" if name == "all" else f"{len(near_duplicates(texts.iloc[held], threshold=NEAR)) / len(held):.1%}"
+        name: "" if name == "all" else f"{_share_of_near_duplicates(samples.iloc[held]):.1%}"
         for name, held in groups.items()
     }
     sources = samples["source"].value_counts().index
@@ -43,3 +42,7 @@ def describe_shift(
         of = (samples["source"] == source).to_numpy()
         table[f"source {source}"] = {name: f"{of[held].mean():.1%}" for name, held in groups.items()}
     return pd.DataFrame.from_dict(table, orient="index").rename_axis("measure").reset_index()
+
+
+def _share_of_near_duplicates(samples: pd.DataFrame) -> float:
+    return len(near_duplicates(whole_texts(samples), threshold=NEAR)) / len(samples)

@@ -1,9 +1,9 @@
-"""What the commands of the command line say and load: types, embeddings, tokenizers."""
+"""Types of samples, made or read, and the embeddings and tokens that choices and measures need."""
 
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from difflib import get_close_matches
+from functools import cache as remember
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -16,7 +16,10 @@ from numpy.typing import NDArray
 from macromicro.annotate.steps import count_steps
 from macromicro.annotate.tokens import TokenizedTexts
 from macromicro.annotate.types import TypeMatrix, load_types
-from macromicro.cli.settings import list_settings
+from macromicro.api.messages import say, say_all
+from macromicro.api.reading import as_samples
+from macromicro.api.samples import Samples
+from macromicro.api.settings import Settings, check_choice, check_whole, list_settings, make_settings
 from macromicro.corpus.scripts import lacks_spaces
 from macromicro.study.sections import Granularity, Part, TypeSettings
 
@@ -25,26 +28,61 @@ MULTILINGUAL = "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2"
 """An embedding model of the hub that reads fifty languages."""
 
 
-def say(text: str) -> None:
-    """Write a line for the person at the terminal."""
-    print(text, file=sys.stderr, flush=True)
+def annotate(
+    samples: Samples | Any,
+    part: Part = "response",
+    granularity: Granularity = "micro",
+    *,
+    tokenizer: str = "bpe",
+    seed: int = 0,
+    cache: Path | str | None = None,
+    settings: Settings = None,
+) -> TypeMatrix:
+    """Which types (topics, tags or tokens) every sample carries.
+
+    Parameters: samples, or what `read` takes; tokenizer, `bpe`, trained on the samples, `words`, or a tokenizer.json,
+    folder or hub id; cache, a folder that keeps embeddings and replies of models; settings, those that differ from the
+    defaults, such as `{"tokens.low": 5}`. Labels of byte tokens are read in `report["readable"]`.
+    Raises ValueError if a setting is wrong or a tokenizer cannot be loaded, if no sample gets a type, and as `read`.
+
+    >>> texts = {"instruction": ["one", "two"], "response": ["red and blue", "red and green"]}
+    >>> types = annotate(pd.DataFrame({"id": ["a", "b"], **texts}), tokenizer="words", settings={"tokens.low": 1})
+    >>> types.labels.tolist(), types.matrix.toarray().tolist()
+    (['and', 'blue', 'green', 'red'], [[1, 1, 0, 1], [1, 0, 1, 1]])
+    """
+    check_choice("part", part, Part)
+    check_choice("granularity", granularity, Granularity)
+    check_whole("seed", seed)
+    settings = make_settings(settings, tokenizer=tokenizer)
+    check_tokenizer(tokenizer, settings)
+    table = as_samples(samples).table
+    return make_types(
+        table, part, granularity, tokenizer=tokenizer, seed=seed, cache=as_folder(cache), settings=settings
+    )
+
+
+def as_folder(place: Path | str | None) -> Path | None:
+    """The folder of a cache."""
+    return None if place is None else Path(place)
 
 
 def check_tokenizer(tokenizer: str, settings: TypeSettings) -> None:
     """Raise ValueError if the tokenizer that is named cannot be loaded, before anything is read."""
-    from macromicro.annotate.tokenizers import BPE, open_tokenizer
+    from macromicro.annotate.tokenizers import BPE
 
     name = settings.tokens.tokenizer or tokenizer
     if settings.tokens.unit == "token" and name != BPE:
         if close := get_close_matches(name, [BPE, "words"], n=1):
-            raise ValueError(f"--tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
-        open_tokenizer(name, pd.DataFrame(), revision=settings.tokens.revision)
+            raise ValueError(f"tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
+        _check_opens(name, settings.tokens.revision)
 
 
-def say_all(facts: Mapping[str, Any]) -> None:
-    """Write a line per fact, name and value."""
-    for name, value in facts.items():
-        say(f"{name}: {value:,}" if isinstance(value, int | float) else f"{name}: {value}")
+@remember
+def _check_opens(name: str, revision: str | None) -> None:
+    """Raise ValueError if a tokenizer cannot be loaded; once it could, it is not loaded for this again."""
+    from macromicro.annotate.tokenizers import open_tokenizer
+
+    open_tokenizer(name, pd.DataFrame(), revision=revision)
 
 
 def read_types(path: Path, *, part: Part | None, granularity: Granularity | None) -> TypeMatrix:
@@ -57,13 +95,18 @@ def read_types(path: Path, *, part: Part | None, granularity: Granularity | None
         raise FileNotFoundError(f"no such file: {str(path)!r}")
     try:
         types = load_types(path)
-    except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise ValueError(f"{path}: not a file that `macromicro annotate -o types.npz` wrote ({error})") from None
+    except (OSError, ValueError, KeyError, BadZipFile):
+        raise ValueError(f"{path}: not a file that `macromicro annotate -o types.npz` wrote") from None
+    return _check_types(types, f"the types of {path}", part=part, granularity=granularity)
+
+
+def _check_types(types: TypeMatrix, named: str, *, part: Part | None, granularity: Granularity | None) -> TypeMatrix:
+    """The types. Raises ValueError, in which they are `named`, if they are of another part or granularity."""
     for name, given in (("part", part), ("granularity", granularity)):
         if given and types.report.get(name, given) != given:
-            raise ValueError(f"--{name} {given}: the types of {path} are of {name} {types.report[name]}")
+            raise ValueError(f"{name}={given}: {named} are of {name} {types.report[name]}")
     if not part and "part" not in types.report:
-        raise ValueError(f"{path} does not say of which part its types are: give --part")
+        raise ValueError(f"{named} do not say of which part they are: give the part")
     return types
 
 
@@ -72,19 +115,22 @@ def find_types(
     part: Part | None,
     granularity: Granularity | None,
     *,
-    file: Path | None,
+    given: TypeMatrix | Path | None,
     tokenizer: str,
     seed: int,
     cache: Path | None,
     settings: TypeSettings,
 ) -> tuple[TypeMatrix | None, Part]:
-    """Types of the samples and the part that they are of: from `file`, else made here if there is a granularity.
+    """Types of the samples and the part that they are of: those given or of a file, else made where asked for.
 
-    Parameters: part, None for that of the file, or response; the others as in `make_types`. Raises as it and
-    `read_types`.
+    Parameters: part, None for that of the given types, or response; granularity, None to make none; the others as in
+    `make_types`. Raises as it and `read_types`.
     """
-    if file:
-        found = read_types(file, part=part, granularity=granularity)
+    if given is not None:
+        if isinstance(given, TypeMatrix):
+            found = _check_types(given, "the types", part=part, granularity=granularity)
+        else:
+            found = read_types(given, part=part, granularity=granularity)
         return found, part or found.report["part"]
     part = part or "response"
     if granularity is None:
@@ -111,10 +157,10 @@ def make_types(
     from macromicro.annotate.annotate import annotate
 
     if granularity == "meso" and settings.tags.tagger == "llm" and not settings.tag_llm.model:
-        raise ValueError("tags.tagger=llm needs --set tag_llm.model=NAME, the language model that writes tags")
+        raise ValueError("tags.tagger=llm needs tag_llm.model=NAME, the language model that writes tags")
     say(f"annotating {len(samples):,} {part}s, granularity {granularity}")
     if granularity == "macro" and settings.embed.model in ENGLISH and lacks_spaces(samples[part]):
-        say(f"embeddings of {settings.embed.model} know English: give --set embed.model={MULTILINGUAL}, or a folder")
+        say(f"embeddings of {settings.embed.model} know English: give embed.model={MULTILINGUAL}, or a folder")
     found = annotate(
         pa.Table.from_pandas(samples[["id", "instruction", "response"]], preserve_index=False),
         part,

@@ -1,0 +1,78 @@
+"""Measuring by a call: the numbers of the command, as tables."""
+
+import json
+
+import macromicro as mm
+import pandas as pd
+import pytest
+
+from tests.cli.test_bad_input import run, write
+
+ONE = [{"instruction": f"question {n}", "response": f"the {n} old mills turn"} for n in range(8)]
+TWO = [{"instruction": f"ask {n}", "response": "yes it is so" + " indeed" * (n % 3)} for n in range(5)]
+
+
+@pytest.fixture(autouse=True)
+def files(tmp_path):
+    write(tmp_path, ONE, "one.jsonl")
+    write(tmp_path, TWO, "two.jsonl")
+
+
+def values(table, names):
+    by_name = {}
+    for row in table.to_dict("records"):
+        for name in names:
+            number = None if pd.isna(row[name]) else float(row[name])
+            by_name.setdefault(name, {}).setdefault(row["part"], {})[row["metric"]] = number
+    return by_name
+
+
+def test_measures_are_those_of_the_command(tmp_path):
+    done = run(tmp_path, "measure", "two.jsonl", "--before", "one.jsonl", "--json")
+    said = json.loads(done.out)
+    before, after = pd.DataFrame(ONE), pd.DataFrame(TWO)
+    measured = mm.measure(after, before=before)
+    assert values(measured.table, ["before", "random", "after", "difference"]) == said["metrics"]
+    assert dict(measured.summary) == said["summary"]
+    assert measured.missing.to_dict("records") == said["missing"]
+
+
+def test_comparisons_are_those_of_the_command(tmp_path):
+    done = run(tmp_path, "compare", "one.jsonl", "two.jsonl", "--json")
+    said = json.loads(done.out)
+    compared = mm.compare(pd.DataFrame(ONE), pd.DataFrame(TWO))
+    assert values(compared.table, ["one", "two", "difference", "chance"]) == said["metrics"]
+    assert compared.about["n_compared"] == said["n_compared"] == 5
+    assert compared.at_sizes is not None and len(compared.at_sizes) == 14
+
+
+def test_several_sources_are_one_dataset(tmp_path):
+    both = mm.measure([pd.DataFrame(ONE), pd.DataFrame(TWO)])
+    assert both.about["n_samples"] == {"value": 13}
+    done = run(tmp_path, "measure", "one.jsonl", "two.jsonl", "--json")
+    assert values(both.table, ["value"]) == json.loads(done.out)["metrics"]
+    assert json.loads(done.out)["files"] == {"value": "one.jsonl, two.jsonl"}
+
+
+def test_the_command_takes_turns_and_skips_bad_rows(tmp_path):
+    talk = [{"role": role, "content": f"{role} {n}"} for n in range(3) for role in ("user", "assistant")]
+    (tmp_path / "talk.jsonl").write_text(json.dumps({"messages": talk}) + '\n{"messages": 3}\n')
+    asked = ("measure", "talk.jsonl", "--json")
+    assert "talk.jsonl, line 2" in run(tmp_path, *asked).error
+    done = run(tmp_path, *asked, "--turns", "all", "--bad-rows", "skip")
+    assert json.loads(done.out)["n_samples"] == {"value": 3}
+
+
+def test_samples_that_were_left_out_do_not_count():
+    repeated = pd.DataFrame([*ONE, {**ONE[0], "response": "another"}])
+    assert mm.measure(repeated).about["n_samples"] == {"value": 9}
+    assert mm.measure(mm.read(repeated)).about["n_samples"] == {"value": 8}
+
+
+def test_reference_changes_novelty_and_nothing_else():
+    frame = pd.DataFrame(ONE)
+    world = pd.DataFrame([*ONE, *TWO, *[{"instruction": f"w {n}", "response": f"w {n}"} for n in range(20)]])
+    alone, beside = (mm.measure(frame, reference=given) for given in (None, world))
+    same = alone.table["metric"] != "NovelSum"
+    pd.testing.assert_frame_equal(alone.table[same], beside.table[same])
+    assert beside.about["NovelSum"].startswith("density among the samples of DataFrame")
