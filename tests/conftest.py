@@ -3,12 +3,15 @@
 import inspect
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from browser import open_page
 from macromicro.study.layout import find_root
+from playwright.sync_api import Page
 
 MODULES = "argparse ast asyncio collections csv datetime decimal email functools heapq inspect json logging".split()
 MODULES += "math os pathlib pickle random re shutil socket sqlite3 statistics string subprocess threading".split()
@@ -66,6 +69,16 @@ def tiny_study(tmp_path: Path) -> Path:
     samples = [sample for module in MODULES for sample in documented(module)]
     (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def browser_page() -> Iterator[Page]:
+    """A page of Chromium, in which a test opens what it likes.
+
+    One process can hold one Playwright, so that all tests take this fixture, and it ends with each file of tests.
+    """
+    with open_page() as page:
+        yield page
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,9 +1,8 @@
-"""A book and a browser, each made once for all tests of pages."""
+"""A book, made once for all tests of its pages."""
 
 import shutil
 
 import pytest
-from browser import open_page
 from finished_study import finish_study
 from macromicro.book import book
 
@@ -19,10 +18,3 @@ def site(tmp_path_factory):
     book.assemble(root, source)
     book.build(source, root / "book")
     return root / "book"
-
-
-@pytest.fixture(scope="session")
-def browser_page():
-    """A page of Chromium; a test opens what it likes in it."""
-    with open_page() as page:
-        yield page

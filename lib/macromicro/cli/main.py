@@ -3,6 +3,7 @@
 Only what `--help` needs is imported here, so that it answers at once; everything else is imported by the commands.
 """
 
+import logging
 import signal
 import sqlite3
 import sys
@@ -14,6 +15,7 @@ from macromicro.cli.check_dataset import check
 from macromicro.cli.judge_check import judge_check
 from macromicro.cli.measure import compare, measure
 from macromicro.cli.plan import plan
+from macromicro.cli.report import report
 from macromicro.cli.score import model_outputs, score
 from macromicro.cli.select import select
 
@@ -28,27 +30,35 @@ app = typer.Typer(
 \b
   macromicro select my.jsonl --size 10000 -o subset.jsonl
   macromicro measure subset.jsonl --before my.jsonl
+  macromicro report my.jsonl -o report.html
   macromicro check my.jsonl --rules rules.yaml
   macromicro score annotations.json
   macromicro plan smoke
 
-A FILE holds one sample per row: .jsonl, .json, .csv or .parquet, or - for JSON lines from a pipe. Understood are
+A FILE holds one sample per row: .jsonl, .json, .csv, .tsv or .parquet, text also as .gz or .zst; it may be a folder of
+such, hub:owner/name, or - for JSON from a pipe. Understood are
 instruction/response, instruction/input/output (Alpaca), prompt/completion, messages (OpenAI) and conversations
 (ShareGPT); other names are given with --column. Results go to stdout or -o, everything else to stderr.""",
 )
 
-for command in (annotate, select, measure, compare, check, score, model_outputs, judge_check, plan):
+for command in (annotate, select, measure, compare, report, check, score, model_outputs, judge_check, plan):
     app.command()(command)
 
 
 def main() -> None:
     """Run the command line; an error is one line on stderr and exit status 1.
 
-    Being terminated is an exit like any other, so that what was written aside is removed.
+    What the functions say while they work goes to stderr. Being terminated is an exit like any other, so that what was
+    written aside is removed.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    log, lines = logging.getLogger("macromicro"), logging.StreamHandler()
+    log.setLevel(logging.INFO)
+    log.addHandler(lines)
     try:
         app()
     except (ValueError, OSError, RuntimeError, sqlite3.Error) as error:
         message = " ".join(str(error).split()) or type(error).__name__
         sys.exit(f"macromicro: {message}")
+    finally:
+        log.removeHandler(lines)
