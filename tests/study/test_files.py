@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,15 +24,17 @@ def dead():
     return process.pid
 
 
-@pytest.fixture
+@contextmanager
 def little_room():
-    """No file may be larger than 100 bytes: the write that passes it fails, as on a full disk."""
+    """No file may be larger than 100 bytes: a write that passes it fails, as on a full disk, pytest's too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def names(folder):
@@ -110,10 +113,10 @@ def test_a_folder_does_not_take_the_place_of_a_file(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
-def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path, little_room):
+def test_a_full_disk_is_told_and_leaves_what_was_there(tmp_path):
     path = tmp_path / "table.txt"
     path.write_text("old")
-    with pytest.raises(OSError, match="File too large") as told, write_aside(path) as aside:
+    with little_room(), pytest.raises(OSError, match="File too large") as told, write_aside(path) as aside:
         aside.write_text("x" * 200)
     assert told.value.errno == errno.EFBIG
     assert path.read_text() == "old"

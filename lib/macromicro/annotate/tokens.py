@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, vstack
 
 from macromicro.annotate.encoders import open_encoder, readable
 from macromicro.annotate.types import TypeMatrix, text_array
 from macromicro.corpus.batches import BATCH_SIZE, Texts, batches
+from macromicro.corpus.scripts import find_unspaced
+from macromicro.corpus.words import IN_WORD
 from macromicro.study.sections import Unit
 
 BANDS = ("low", "mid", "high")
@@ -54,6 +58,18 @@ def tokenize(texts: Texts, tokenizer: Any, *, unit: Unit = "token", batch_size: 
     tokens = np.concatenate([np.empty(0, dtype=np.int32), *(tokens for tokens, _ in parts)])
     lengths = np.concatenate([np.zeros(1, dtype=np.int64), *(lengths for _, lengths in parts)])
     return TokenizedTexts(tokens, np.cumsum(lengths), encode.vocabulary)
+
+
+def count_words(texts: pd.Series) -> NDArray[np.int64]:
+    """Words of each text, shape (n_texts,): the lengths that `tokenize` finds with the unit `bare-word`.
+
+    Words are counted where they stand and not taken out, but for texts without spaces between them.
+    """
+    forms = pc.utf8_lower(pa.array(texts, type=pa.large_string()))
+    lengths = pc.count_substring_regex(forms, f"{IN_WORD}+").to_numpy().astype(np.int64)
+    unspaced = find_unspaced(forms)
+    lengths[unspaced] = tokenize(forms.filter(pa.array(unspaced)), None, unit="bare-word").lengths
+    return lengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +164,8 @@ def band_types(counts: TokenCounts, *, low: int, high: int) -> TypeMatrix:
     column = np.full(len(counts.vocabulary), -1, dtype=np.int32)
     column[mid] = np.arange(len(mid))
     columns = column[counts.presence.indices]
-    kept = columns >= 0
-    indptr = np.concatenate([[0], np.cumsum(kept, dtype=np.int64)])[counts.presence.indptr]
+    kept = np.flatnonzero(columns >= 0)
+    indptr = np.searchsorted(kept, counts.presence.indptr)
     order = np.argsort(counts.ids, kind="stable")
     shape = (len(counts.ids), len(mid))
     matrix = csr_array(csr_array((counts.presence.data[kept], columns[kept], indptr), shape=shape)[order])

@@ -5,13 +5,13 @@ numbered by size. Which reducer, library and selection to use was measured: see 
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
 from macromicro.annotate.reduce import Reducer, enough_for_umap, reduce
 from macromicro.annotate.tokens import TokenizedTexts, tokenize
@@ -37,11 +37,12 @@ def annotate_topics(
     min_samples: int,
     cluster_selection: Literal["eom", "leaf"],
     n_keywords: int,
+    cache: Path | None = None,
 ) -> TypeMatrix:
     """Type matrix with at most one topic per sample; noise has none.
 
     Parameters: texts, iterable of str or a pyarrow array; embeddings, shape (n_samples, n_dimensions),
-    L2-normalised; reducer, n_components and n_neighbors as in `reduce`; min_cluster_size, min_samples and
+    L2-normalised; reducer, n_components, n_neighbors and cache as in `reduce`; min_cluster_size, min_samples and
     cluster_selection as in HDBSCAN (Campello et al. 2013); n_keywords per topic, the first three name it.
     The report holds the number of topics, the share of noise, size and keywords of every topic, the settings, and the
     reducer that was used (PCA where there are too few samples for UMAP).
@@ -50,7 +51,9 @@ def annotate_topics(
     names, words = text_array(ids), tokenize(texts, None, unit="bare-word")
     _check_lengths(names, words, embeddings)
     order = np.argsort(names, kind="stable")
-    points = reduce(embeddings[order], seed=seed, reducer=reducer, n_components=n_components, n_neighbors=n_neighbors)
+    points = reduce(
+        embeddings[order], seed=seed, reducer=reducer, n_components=n_components, n_neighbors=n_neighbors, cache=cache
+    )
     found = cluster(
         points, min_cluster_size=min_cluster_size, min_samples=min_samples, cluster_selection=cluster_selection
     )
@@ -109,6 +112,8 @@ def find_keywords(words: TokenizedTexts, topics: NDArray[np.int64], *, n_keyword
     fewer than three letters (two in scripts without spaces) are left out. Parameters: topics, shape (n_texts,), -1 for
     none.
     """
+    from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
+
     n_topics = int(topics.max(initial=NOISE)) + 1
     vocabulary = words.vocabulary if words.vocabulary is not None else text_array([])
     fewest = np.where(find_unspaced(vocabulary), MIN_UNSPACED_LETTERS, MIN_LETTERS)
@@ -136,16 +141,24 @@ def find_keywords(words: TokenizedTexts, topics: NDArray[np.int64], *, n_keyword
 
 
 def map_topics(
-    types: TypeMatrix, embeddings: NDArray[np.float32], *, seed: int, reducer: Reducer, n_neighbors: int, n_points: int
+    types: TypeMatrix,
+    embeddings: NDArray[np.float32],
+    *,
+    seed: int,
+    reducer: Reducer,
+    n_neighbors: int,
+    n_points: int,
+    cache: Path | None = None,
 ) -> pd.DataFrame:
     """Two coordinates and the topic (-1 for none) of at most `n_points` samples, drawn at random.
 
-    Parameters: embeddings, shape (n_samples, n_dimensions), rows in the order of `types.ids`.
+    Parameters: embeddings, shape (n_samples, n_dimensions), rows in the order of `types.ids`; reducer, n_neighbors and
+    cache as in `reduce`.
     """
     rows = np.arange(types.n_samples)
     if len(rows) > n_points:
         rows = np.sort(np.random.default_rng(seed).choice(rows, n_points, replace=False))
-    points = reduce(embeddings[rows], seed=seed, reducer=reducer, n_components=2, n_neighbors=n_neighbors)
+    points = reduce(embeddings[rows], seed=seed, reducer=reducer, n_components=2, n_neighbors=n_neighbors, cache=cache)
     flat = np.zeros((len(rows), 2), dtype=np.float32)
     flat[:, : points.shape[1]] = points
     topics = np.full(types.n_samples, NOISE, dtype=np.int64)

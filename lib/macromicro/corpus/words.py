@@ -19,6 +19,7 @@ Words: TypeAlias = tuple[pa.StringArray, NDArray[np.int64]]
 """Words end to end, and how many each text has."""
 
 ICU = f"the dictionaries of ICU {icu4py.icu_version}"
+IN_WORD = r"[\p{L}\p{M}\p{N}_]"
 NOT_IN_WORDS = r"[^\p{L}\p{M}\p{N}_]+"
 WHITE_SPACE = (
     r"[\x{9}-\x{d}\x{1c}-\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]+"

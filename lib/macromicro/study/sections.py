@@ -316,6 +316,8 @@ class FinetuneParams(Section):
     `gradient_checkpointing` computes activations twice rather than keep them, a third more work; `auto` does from a
     billion parameters on. A model that trains for longer than `save_every_minutes` goes on from there if it is killed.
     LoRA adapts the layers that `lora_targets` names, by default all linear ones but the output layer.
+    `processes` of one machine, with a GPU each where there are any, share the weights of a model and the samples of
+    every step, for models that no one GPU holds: steps and losses are those of one process, up to the order of sums.
     """
 
     method: Literal["full", "lora", "qlora"] = "full"
@@ -330,6 +332,7 @@ class FinetuneParams(Section):
     template: Template = "alpaca"
     save_every_minutes: Annotated[float, Field(ge=0)] = 30.0
     models_per_job: Positive = 1
+    processes: Positive = 1
     lora_rank: Positive = 16
     lora_alpha: Positive = 32
     lora_targets: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)] = "all-linear"
