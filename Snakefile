@@ -152,6 +152,7 @@ rule finetune:
         stamp("5_finetune"),
     log:
         log("5_finetune"),
+    threads: study.finetune.processes
     resources:
         gpu=GPU,
     shell:

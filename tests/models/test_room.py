@@ -34,6 +34,18 @@ def test_without_checkpointing_every_layer_keeps_all_in_the_type_of_the_computat
     assert training_memory(LLAMA2_7B, lora, pass_tokens=10, bf16=False).frozen == 4 * N
 
 
+def test_eight_processes_share_weights_and_each_sees_a_layer_whole():
+    alone, shared = (
+        training_memory(LLAMA2_7B, FinetuneParams(), pass_tokens=10, bf16=True, n_shares=n_shares)
+        for n_shares in (1, 8)
+    )
+    assert shared.trained == 2 * N
+    n_embedding = 2 * 32_000 * 4096
+    assert shared.activations - alone.activations == 4 * (n_embedding + (N - n_embedding) // 32)
+    lora = FinetuneParams(method="lora")
+    assert training_memory(LLAMA2_7B, lora, pass_tokens=10, bf16=True, n_shares=8).frozen == N // 4
+
+
 def test_answering_keeps_half_a_mebibyte_a_token_in_bfloat16():
     found = answering_memory(LLAMA2_7B, AnswerParams(), batch_tokens=65_536, bf16=True)
     assert found == 2 * N + 32 * 2**30

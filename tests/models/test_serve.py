@@ -171,6 +171,14 @@ def test_a_server_that_never_answers_is_ended(checkout: Path) -> None:
     assert are_gone(processes(checkout), 0)
 
 
+def test_no_process_is_left_when_the_guard_is_killed(checkout: Path) -> None:
+    with serve("m", log=checkout / "log") as server:
+        running = processes(checkout)
+        assert server._process and all(map(is_running, running))
+        server._process.kill()
+        assert are_gone(running)
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_no_process_is_left_when_the_one_that_asked_is_killed(checkout: Path, number: int) -> None:
     script = """

@@ -199,7 +199,8 @@ def _models(study: Study, strategy: Strategy, seed: int) -> Iterator[Cell]:
 
 def _model(study: Study, dataset: Dataset) -> Cell:
     settings = _section(study, "finetune", "seed")
-    for without_effect in ("models_per_job", "save_every_minutes"):
+    alone = ["processes"] if study.finetune.processes == 1 else []
+    for without_effect in ("models_per_job", "save_every_minutes", *alone):
         settings["finetune"].pop(without_effect)
     out, place = study.out, (dataset.strategy, dataset.name)
     given = {"dataset": dataset.name, "seed": dataset.seed}

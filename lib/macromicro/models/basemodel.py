@@ -164,8 +164,9 @@ def load_weights(
     revision: str | None = None,
     dtype: "torch.dtype | None" = None,
     quantization: Any = None,
+    where: "torch.device | None" = None,
 ) -> Any:
-    """Model (on the device that is there, in evaluation mode) of a checkpoint that `tokenizer` belongs to.
+    """Model (on the device `where`, by default the one that is there, in evaluation mode) that `tokenizer` belongs to.
 
     Parameters: dtype, of the weights, None for float32; each is read from the file into this type, and no other copy of
     the model is made. quantization, a `BitsAndBytesConfig`, or None for weights as they are.
@@ -190,7 +191,7 @@ def load_weights(
     n_rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > n_rows:
         raise ValueError(f"the tokenizer of {source} has {len(tokenizer)} tokens, but its model only {n_rows}")
-    return (model if quantization else model.to(device())).eval()
+    return (model if quantization else model.to(where or device())).eval()
 
 
 def context_length(path_or_id: str | Path, *, revision: str | None = None) -> int:

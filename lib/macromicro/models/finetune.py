@@ -27,6 +27,7 @@ from macromicro.models.basemodel import load_tokenizer
 from macromicro.models.chat import EncodedSamples, encode_samples
 from macromicro.models.optimise import rate_shares, update
 from macromicro.models.progress import Progress, training_key
+from macromicro.models.sharding import add_up, load_in_turn, n_processes, own_passes, place, whole_weights
 from macromicro.models.trainable import check_method, load_trainable
 from macromicro.study.compute import quiet, reproducible, use_bf16
 from macromicro.study.files import write_aside
@@ -117,7 +118,7 @@ def _train(job: Job, base: str | Path, tokenizer: Any, settings: FinetuneParams)
     key = training_key(encoded, base, facts)
     progress = Progress(job.path, key, every_minutes=settings.save_every_minutes)
     with reproducible(job.seed):
-        model = load_trainable(base, tokenizer, settings)
+        model = load_in_turn(lambda where: load_trainable(base, tokenizer, settings, where=where))
         began = time.perf_counter()
         losses, resumed_at = _descend(model, encoded, steps, settings, name=job.path.name, progress=progress)
         seconds = time.perf_counter() - began
@@ -162,17 +163,17 @@ def _descend(
     table = progress.resume(model, optimizer)
     resumed_at = len(table)
     n_seen = table[-1][1] if table else 0
-    bar = tqdm(range(resumed_at, len(steps)), desc=name, unit="step", leave=False)
+    bar = tqdm(range(resumed_at, len(steps)), desc=name, unit="step", leave=False, disable=place() > 0)
     for step in bar:
         rows = steps[step]
         losses = add_gradient(model, encoded, rows, batch_size=settings.batch_size, bf16=bf16)
-        place = f"at step {step + 1} of {name}"
-        _check_losses(losses, [encoded.ids[row] for row in rows], settings.batch_size, place)
+        when = f"at step {step + 1} of {name}"
+        _check_losses(losses, [own for own, _ in own_passes(rows, settings.batch_size)], encoded.ids, when)
         norm = update({optimizer: rates[step]})
         if not math.isfinite(norm):
-            raise ValueError(f"the gradient must be a number, but {place} its norm is {norm}: lower learning_rate")
+            raise ValueError(f"the gradient must be a number, but {when} its norm is {norm}: lower learning_rate")
         n_seen += int(encoded.lengths[rows].sum())
-        table.append((step + 1, n_seen, math.fsum(losses)))
+        table.append((step + 1, n_seen, add_up(math.fsum(losses))))
         progress.save_if_due(table, model, optimizer)
     return pd.DataFrame(table, columns=["step", "tokens", "loss"]), resumed_at
 
@@ -180,37 +181,40 @@ def _descend(
 def add_gradient(model: Any, encoded: EncodedSamples, rows: IntArray, *, batch_size: int, bf16: bool) -> list[float]:
     """Add the gradient of the mean loss over the response tokens of the samples to `model`.
 
-    Returns what each pass adds to that loss (nats).
+    Returns what each pass of this process adds to that loss (nats).
     """
-    passes = [lay_end_to_end(encoded, rows[start : start + batch_size]) for start in range(0, len(rows), batch_size)]
-    n_counted = sum(len(places) for _, _, places in passes)
+    n_counted = int((encoded.lengths - np.maximum(encoded.prompt_lengths, 1))[rows].sum())
     found = []
-    for tokens, positions, places in passes:
+    for own, counts in own_passes(rows, batch_size):
+        tokens, positions, places = lay_end_to_end(encoded, own)
         inputs = {"input_ids": tokens, "position_ids": positions, "logits_to_keep": places - 1}
         inputs = {key: value.to(model.device) for key, value in inputs.items()}
         with torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=bf16):
             # a cache would let samples see each other
             logits = model(**inputs, **lengths_for(model, positions), use_cache=False).logits[0]
         targets = tokens[0, places].to(model.device)
-        loss = torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / n_counted
-        loss.backward()
+        loss = counts * torch.nn.functional.cross_entropy(logits.float(), targets, reduction="sum") / n_counted
+        (loss * n_processes()).backward()  # the gradients of processes are averaged
         found.append(loss.detach())
     return [float(loss) for loss in torch.stack(found)]
 
 
-def _check_losses(losses: list[float], ids: list[str], batch_size: int, place: str) -> None:
+def _check_losses(losses: list[float], passes: list[IntArray], ids: list[str], when: str) -> None:
     """Raise ValueError that names the samples of the first pass whose loss is not a number."""
-    for start, loss in zip(range(0, len(ids), batch_size), losses, strict=True):
+    for loss, rows in zip(losses, passes, strict=True):
         if not math.isfinite(loss):
-            samples = ", ".join(ids[start : start + batch_size])
-            raise ValueError(f"the loss must be a number, but {place} it is {loss}, on samples {samples}")
+            samples = ", ".join(ids[row] for row in rows)
+            raise ValueError(f"the loss must be a number, but {when} it is {loss}, on samples {samples}")
 
 
 def _save(model: Any, tokenizer: Any, losses: pd.DataFrame, path: Path) -> None:
-    """Write a checkpoint, or an adapter alone, with tokenizer and loss table."""
+    """Write a checkpoint, or an adapter alone, with tokenizer and loss table; the first process does."""
     adapted = hasattr(model, "peft_config")
     only_adapter = {"save_embedding_layers": False} if adapted else {}  # else peft asks the hub about the base
+    weights = whole_weights(model)
+    if place():
+        return
     with write_aside(path) as folder, quiet():
-        model.save_pretrained(folder, **only_adapter)
+        model.save_pretrained(folder, state_dict=weights, **only_adapter)
         tokenizer.save_pretrained(folder)
         losses.to_parquet(folder / "loss.parquet", index=False)

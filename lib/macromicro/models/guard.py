@@ -2,7 +2,8 @@
 
 `python -m macromicro.models.guard PARENT LOG COMMAND...` is what `serve` starts. The command and all that it starts are
 a group of processes, which is ended when the command ends, when the guard is told to end, and when PARENT is gone, also
-by `kill -9`. What the command prints goes to the file LOG, without keys and folders of the machine.
+by `kill -9`. So it is when the guard itself is killed: a shell beside it waits for that. What the command prints goes
+to the file LOG, without keys and folders of the machine.
 """
 
 import os
@@ -21,6 +22,8 @@ from macromicro.study.portable import redact
 LOOK_EVERY = 0.2
 GRACE = 15.0
 """Seconds between two looks at the parent, and those that a command has to end when it is asked to."""
+WHEN_GONE = f"read _; kill -s TERM -- -{{group}}; sleep {GRACE:g}; kill -s KILL -- -{{group}}"
+"""What ends the command's group where the guard no longer can."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -38,11 +41,19 @@ def main(arguments: Sequence[str]) -> int:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, process_group=0
         )
         assert process.stdout is not None
+        beside = subprocess.Popen(
+            ["sh", "-c", WHEN_GONE.format(group=process.pid)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            process_group=0,
+        )  # it reads to the end of a pipe that only this process holds open
         copying = threading.Thread(target=_copy, args=(process.stdout, target), daemon=True)
         copying.start()
         while process.poll() is None and not told.is_set() and os.getppid() == int(parent):
             told.wait(LOOK_EVERY)
         _end(process)
+        beside.kill()
+        beside.wait()
         copying.join(timeout=1)
     return process.returncode
 

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from macromicro.models.sharding import whole
+
 MAX_GRADIENT_NORM = 1.0
 
 
@@ -34,4 +36,4 @@ def update(rates: Mapping[torch.optim.Optimizer, float]) -> float:
             group["lr"] = rate
         optimizer.step()
         optimizer.zero_grad()
-    return float(norm)
+    return float(whole(norm))

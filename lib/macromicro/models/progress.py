@@ -1,8 +1,9 @@
 """How far a training has come, kept beside its model, so that one which is killed goes on from there.
 
 A file of safetensors: the weights that are trained, what the optimiser remembers of them, the random state, and the
-loss table. It is written aside and renamed, belongs to one dataset with one set of settings, and is removed with the
-end of the training. On a processor a training that goes on gives the bytes of one that was never stopped.
+loss table, all of it whole however many processes share the model. It is written aside and renamed, belongs to one
+dataset with one set of settings, and is removed with the end of the training. On a processor a training that goes on
+gives the bytes of one that was never stopped.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from macromicro.models.chat import EncodedSamples
+from macromicro.models.sharding import agree, place, share_of, whole
 from macromicro.study.files import write_aside
 
 Row = tuple[int, int, float]
@@ -37,15 +39,16 @@ class Progress:
 
     def save_if_due(self, table: list[Row], model: Any, optimizer: torch.optim.Optimizer) -> None:
         """Write the state after the last step of the loss table, if the time for it has come."""
-        if time.monotonic() - self._last < self._seconds:
+        if not agree(time.monotonic() - self._last >= self._seconds):
             return
         tensors = {f"weight.{name}": weight.detach() for name, weight in _trained(model)}
-        for place, state in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{place}.{name}": value for name, value in state.items()}
-        tensors |= {f"random.{place}": state for place, state in enumerate(_random_states())}
-        whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-        with write_aside(self.path) as aside:
-            save_file(whole, aside, metadata={"key": self._key, "table": json.dumps(table)})
+        for number, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
+        tensors |= {f"random.{number}": state for number, state in enumerate(_random_states())}
+        kept = {name: whole(tensor).cpu().contiguous() for name, tensor in tensors.items()}
+        if place() == 0:
+            with write_aside(self.path) as aside:
+                save_file(kept, aside, metadata={"key": self._key, "table": json.dumps(table)})
         self._last = time.monotonic()
 
     def resume(self, model: Any, optimizer: torch.optim.Optimizer) -> list[Row]:
@@ -61,13 +64,15 @@ class Progress:
                 return []
             table = [(step, n_seen, loss) for step, n_seen, loss in json.loads(file.metadata()["table"])]
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, a file is no mapping
+        weights = list(_trained(model))
         with torch.no_grad():
-            for name, weight in _trained(model):
-                weight.copy_(tensors[f"weight.{name}"])
+            for name, weight in weights:
+                weight.copy_(share_of(tensors[f"weight.{name}"], weight))
         states: dict[int, dict[str, torch.Tensor]] = {}
         for name in filter(lambda name: name.startswith("optimizer."), tensors):
-            _, place, kind = name.split(".")
-            states.setdefault(int(place), {})[kind] = tensors[name]
+            _, number, kind = name.split(".")
+            weight, value = weights[int(number)][1], tensors[name]
+            states.setdefault(int(number), {})[kind] = share_of(value, weight) if value.shape == weight.shape else value
         optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
         torch.set_rng_state(tensors["random.0"])
         if torch.cuda.is_available() and "random.1" in tensors:

@@ -30,15 +30,18 @@ class TrainingMemory(NamedTuple):
         return sum(self)
 
 
-def training_memory(shape: Architecture, settings: FinetuneParams, *, pass_tokens: int, bf16: bool) -> TrainingMemory:
-    """Bytes while a model trains.
+def training_memory(
+    shape: Architecture, settings: FinetuneParams, *, pass_tokens: int, bf16: bool, n_shares: int = 1
+) -> TrainingMemory:
+    """Bytes while a model trains, of each process where several share it.
 
     frozen: 0 for full; the weights that an adapter stands on, 2 bytes each in bfloat16, else 4; with qlora half a byte
     for those of the layers. trained: 16 bytes each. activations: for each token of a pass, `numbers_kept` for every
     layer, or with checkpointing the hidden size for every layer and `numbers_kept` for one; and the scores over the
     vocabulary, in the type of the computation, in float32, and their gradient (at most: of all tokens).
 
-    Parameters: pass_tokens, tokens of one pass; bf16, whether it is computed in bfloat16.
+    Parameters: pass_tokens, tokens of one pass; bf16, whether it is computed in bfloat16; n_shares, how many processes
+    share what is frozen and trained, of which each sees the embeddings whole, and the layer that it computes.
     """
     width = 2 if bf16 else 4
     n_adapter = 0 if settings.method == "full" else shape.n_adapter(settings)
@@ -53,7 +56,9 @@ def training_memory(shape: Architecture, settings: FinetuneParams, *, pass_token
         kept = shape.layers * shape.hidden + shape.numbers_kept
     scores = shape.vocabulary * (width + 8)
     trained = shape.n_parameters if settings.method == "full" else n_adapter
-    return TrainingMemory(int(frozen[settings.method]), TRAINED * trained, pass_tokens * (kept * width + scores))
+    layer = 0 if n_shares == 1 else 4 * (in_layers // shape.layers + shape.n_embedding)
+    activations = pass_tokens * (kept * width + scores)
+    return TrainingMemory(int(frozen[settings.method] / n_shares), TRAINED * trained // n_shares, activations + layer)
 
 
 def answering_memory(shape: Architecture, settings: AnswerParams, *, batch_tokens: int, bf16: bool) -> int:

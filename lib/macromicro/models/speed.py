@@ -91,7 +91,8 @@ def training_operations(shape: Architecture, settings: FinetuneParams) -> float:
 def speed_of_card(card: Card, shape: Architecture, settings: FinetuneParams, *, held: int, bf16: bool) -> Speed:
     """The speed of a card.
 
-    Training and reading are bound by `TRAINING_SHARE` of its operations; a step of answering by reading the weights
+    Training and reading are bound by `TRAINING_SHARE` of its operations, training by those of as many cards as share a
+    model, without the time in which they wait for each other; a step of answering by reading the weights
     once, and the keys and values of the whole batch.
     Parameters: held, tokens of a batch at its end; bf16, whether weights are in bfloat16 when it answers.
     """
@@ -99,7 +100,7 @@ def speed_of_card(card: Card, shape: Architecture, settings: FinetuneParams, *, 
     rate = TRAINING_SHARE * card.operations
     weights = width * shape.n_parameters
     return Speed(
-        training=rate / training_operations(shape, settings),
+        training=settings.processes * rate / training_operations(shape, settings),
         reading=rate / (2 * shape.n_multiplied),
         step=(weights + width * held * shape.numbers_cached) / (BANDWIDTH_SHARE * card.bandwidth),
         loading=weights / DISK_RATE,

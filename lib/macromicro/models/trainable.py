@@ -21,12 +21,17 @@ LARGE_MODEL = 1_000_000_000
 """Parameters from which on activations are computed twice rather than kept, which saves memory and costs a third."""
 
 
-def load_trainable(base: str | Path, tokenizer: Any, settings: FinetuneParams) -> Any:
-    """The model at `base` in training mode, with an adapter on its layers where asked for (see `check_method`)."""
+def load_trainable(
+    base: str | Path, tokenizer: Any, settings: FinetuneParams, *, where: torch.device | None = None
+) -> Any:
+    """The model at `base` in training mode, with an adapter on its layers where asked for (see `check_method`).
+
+    Parameters: where, the device; None for the one that is there.
+    """
     if settings.method == "full":
-        model = load_weights(base, tokenizer, dtype=torch.float32)
+        model = load_weights(base, tokenizer, dtype=torch.float32, where=where)
     elif settings.method == "lora":
-        model = adapt(load_weights(base, tokenizer, dtype=compute_dtype(settings.bf16)), settings)
+        model = adapt(load_weights(base, tokenizer, dtype=compute_dtype(settings.bf16), where=where), settings)
     else:
         model = adapt(_load_in_four_bits(base, tokenizer, settings), settings)
     if computes_twice(settings, model.num_parameters()):
