@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from macromicro.analyse.judges import compare_judges, describe_judges, show_scores, show_slopes
+from macromicro.analyse.results import load_verdicts
+from macromicro.analyse.win_rates import at_equal_length
 from macromicro.study import params
 
 LEVELS = [0, 50, 100]
@@ -71,6 +73,32 @@ def test_every_judge_has_scores_by_level_and_a_slope(study):
     beside = show_slopes(found.slopes)
     assert beside.columns.tolist() == ["strategy", "N", "similarity", "likelihood", "length"]
     assert beside.loc[1, "likelihood"].startswith("-40.0 (")
+
+
+def test_headline_stands_beside_itself_at_equal_length(study):
+    rng = np.random.default_rng(1)
+    for strategy in [study.strategy(name) for name in study.strategies]:
+        for seed in strategy.select.seeds:
+            path = study.out.verdicts(strategy.name, seed)
+            table = pd.read_parquet(path)
+            levels = {dataset.name: dataset.level or 0 for dataset in strategy.datasets(seed)}
+            shift = 60 * (table["verdict"] == "win") + 0.8 * table["dataset"].map(levels)
+            table["length"] = 80 + shift * (strategy.name == "response-micro") + rng.normal(0, 40, len(table))
+            table.assign(length_baseline=130.0).to_parquet(path)
+    found = compare_judges(study)
+    held = "similarity at equal length"
+    assert found.slopes["judge"].unique().tolist() == ["similarity", held, "likelihood", "length"]
+    slopes = found.slopes.set_index(["strategy", "judge"])["slope"]
+    verdicts = load_verdicts(study)
+    pairs = verdicts.assign(length_against=verdicts["length_baseline"], cluster=verdicts["prompt_id"])
+    pairs = pairs[pairs["strategy"] == "response-micro"]
+    rates = pairs.groupby(["seed", "level"])[pairs.columns].apply(lambda own: at_equal_length(own)[0])
+    rise = rates.xs(100, level="level") - rates.xs(0, level="level")
+    assert slopes["response-micro", held] == pytest.approx(rise.mean())
+    assert slopes["response-micro", held] < 0.9 * slopes["response-micro", "similarity"]
+    assert slopes["narrow", held] == pytest.approx(slopes["narrow", "similarity"], abs=5)
+    assert f"*similarity* and *{held}* give slopes of one sign in" in describe_judges(found.slopes, alpha=0.05)
+    assert show_slopes(found.slopes).columns.tolist() == ["strategy", "N", "similarity", held, "likelihood", "length"]
 
 
 def test_disagreement_and_length_are_said(study):

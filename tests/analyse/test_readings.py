@@ -118,7 +118,7 @@ def test_one_seed_is_called_one_seed_and_says_what_its_interval_does_not_cover()
         "3 seeds were run, and intervals cover other seeds and prompts."
     )
     mixed = readings.describe_cover(pd.DataFrame({"n_seeds": [5, 1]}))
-    assert mixed.startswith("5 seeds were run") and "; where one seed was run, and a slope is that seed's own" in mixed
+    assert mixed.startswith("5 seeds were run") and "; where one seed was run, a slope is that seed's own" in mixed
     assert readings.describe_cover(pd.DataFrame({"n_seeds": []})) == "", "that there are no slopes is said elsewhere"
 
 

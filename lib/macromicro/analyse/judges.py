@@ -1,13 +1,14 @@
 """What each judge makes of the same models, side by side: scores by level, slopes, and where they disagree.
 
 The first judge of a study makes its headline; `length` is the control, and a result that it shows as well is a result
-about length.
+about length. Beside the headline stands what is left of it at equal length of answers (`equal_length`).
 """
 
 from typing import NamedTuple
 
 import pandas as pd
 
+from macromicro.analyse.equal_length import hold_length
 from macromicro.analyse.results import load_verdicts
 from macromicro.analyse.series import SERIES
 from macromicro.analyse.slopes import estimate_slopes
@@ -16,6 +17,8 @@ from macromicro.study.sections import CONTROL
 from macromicro.study.settings import Study
 
 ENDS = ["slope", "low", "high", "p"]
+AT_EQUAL_LENGTH = "{judge} at equal length"
+"""What the headline judge is called where answers are held to one length."""
 
 
 class SideBySide(NamedTuple):
@@ -32,6 +35,8 @@ class SideBySide(NamedTuple):
 def compare_judges(study: Study) -> SideBySide:
     """Scores by level and slopes of all strategies with levels, by every judge of the study.
 
+    After the first judge comes the same at equal length of answers, where it can be told.
+
     Raises as `results.load_verdicts` and `slopes.estimate_slopes`.
     """
     scores, slopes = [], []
@@ -40,10 +45,16 @@ def compare_judges(study: Study) -> SideBySide:
         leveled = verdicts[verdicts["level"].notna()]
         if leveled.empty:
             continue
-        means = 100 * leveled.groupby([*SERIES, "level"])["points"].mean()
-        scores.append(means.rename("score").reset_index().assign(judge=judge))
-        found = estimate_slopes(leveled, confidence=study.analyse.confidence, alpha=study.analyse.alpha)
-        slopes.append(found[[*SERIES, "n_seeds", *ENDS, "note"]].assign(judge=judge))
+        readings: dict[str, pd.DataFrame] = {judge: leveled}
+        if judge == study.judge.headline != CONTROL:
+            readings[AT_EQUAL_LENGTH.format(judge=judge)] = hold_length(leveled)
+        for name, read in readings.items():
+            if read.empty:
+                continue
+            means = 100 * read.groupby([*SERIES, "level"])["points"].mean()
+            scores.append(means.rename("score").reset_index().assign(judge=name))
+            found = estimate_slopes(read, confidence=study.analyse.confidence, alpha=study.analyse.alpha)
+            slopes.append(found[[*SERIES, "n_seeds", *ENDS, "note"]].assign(judge=name))
     if not scores:
         empty = (pd.DataFrame(columns=[*SERIES, *names, "judge"]) for names in (["level", "score"], [*ENDS, "note"]))
         return SideBySide(*empty)
@@ -71,7 +82,7 @@ def show_slopes(slopes: pd.DataFrame) -> pd.DataFrame:
     )
     judges = list(slopes["judge"].unique())
     wide = shown.pivot_table(index=["strategy", "size", "N"], columns="judge", values="text", aggfunc="first")
-    return wide[judges].reset_index().drop(columns="size").rename_axis(columns=None)
+    return wide[judges].fillna("").reset_index().drop(columns="size").rename_axis(columns=None)
 
 
 def describe_judges(slopes: pd.DataFrame, *, alpha: float) -> str:

@@ -65,13 +65,13 @@ def describe_cover(slopes: pd.DataFrame) -> str:
     if not counts:
         return ""
     one = (
-        "one seed was run, and a slope is that seed's own: its interval covers other prompts and the scatter of levels "
+        "a slope is that seed's own: its interval covers other prompts and the scatter of levels "
         "about the line, and not another baseline, another draw of the datasets or another training"
     )
-    many = f"{' or '.join(str(n) for n in counts if n > 1)} seeds were run, and intervals cover other seeds and prompts"
     if counts == [1]:
-        return f"{one[0].upper()}{one[1:]}."
-    return f"{many[0].upper()}{many[1:]}{f'; where {one}' if counts[0] == 1 else ''}."
+        return f"One seed was run, and {one}."
+    many = f"{' or '.join(str(n) for n in counts if n > 1)} seeds were run, and intervals cover other seeds and prompts"
+    return f"{many}; where one seed was run, {one}." if counts[0] == 1 else f"{many}."
 
 
 def describe_signs(slopes: pd.DataFrame, points: pd.DataFrame) -> str:

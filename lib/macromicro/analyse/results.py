@@ -68,7 +68,8 @@ def load_verdicts(study: Study, judge: str | None = None) -> pd.DataFrame:
     It is sorted by strategy, size, level, seed and prompt. Parameters: judge, default that of the headline.
     Columns: strategy, family, dataset, size, level (percent, missing for rivals), seed, prompt_id, points (1 for a win,
     a half for a tie, 0 for a loss, missing for a verdict that is), margin, digest (of the file of the dataset: two
-    levels that came to the same samples share it).
+    levels that came to the same samples share it), and, where they are known, length and length_baseline (characters
+    of the two answers).
 
     Raises FileNotFoundError if a strategy was not judged, ValueError if the judge gave no verdict, or one that is none
     of win, tie and loss, or is on a dataset that is not in the grid.
@@ -141,6 +142,7 @@ def _verdicts(study: Study, judge: str, strategy: Strategy, seed: int) -> pd.Dat
         grid, on="dataset", validate="many_to_one"
     )
     first = ["strategy", "family", "dataset", "size", "level", "seed", "prompt_id", "points", "margin", "digest"]
+    first += [name for name in ("length", "length_baseline") if name in table]
     return table.assign(family=strategy.family)[first]
 
 

@@ -100,10 +100,10 @@ def at_equal_length(pairs: pd.DataFrame, *, confidence: float = 0.95) -> tuple[f
         return *nothing, "all differences in length are the same"
     if pairs["cluster"].nunique() < 2:
         return *nothing, "no length control in one cluster"
-    by_length = np.tanh(difference / difference.std())
-    if _separated(points, by_length):
+    design = by_length(difference)
+    if is_separated(points, design[:, 1]):
         return *nothing, "length alone decides every verdict"
-    found = _fit(points, np.column_stack([np.ones(len(points)), by_length]), pairs["cluster"].to_numpy())
+    found = fit_logistic(points, design, pairs["cluster"].to_numpy())
     centre, se = float(found.params[0]), float(found.bse[0])
     share = 1 / (1 + np.exp(-centre))
     df = pairs["cluster"].nunique() - 1
@@ -142,7 +142,7 @@ def _rate(pairs: pd.DataFrame, judge: str, confidence: float) -> pd.DataFrame:
     design[rows, np.searchsorted(names, known["model"].to_numpy(str))] += 1
     design[rows, np.searchsorted(names, known["against"].to_numpy(str))] -= 1
     contrasts = np.eye(len(names))[:, 1:] - 1 / len(names)
-    found = _fit(known["points"].to_numpy(float), design[:, 1:], known["cluster"].to_numpy())
+    found = fit_logistic(known["points"].to_numpy(float), design[:, 1:], known["cluster"].to_numpy())
     strength = contrasts @ found.params
     se = np.sqrt(np.einsum("ij,jk,ik->i", contrasts, found.cov_params(), contrasts))
     scale = 400 / np.log(10)
@@ -180,17 +180,22 @@ def _check_connected(won: pd.DataFrame) -> None:
         raise ValueError(f"ratings need wins in both directions, but between {one} and {won.index[0]} all go one way")
 
 
-def _fit(points: FloatArray, design: FloatArray, clusters: NDArray[Any]) -> Any:
+def by_length(difference: FloatArray) -> FloatArray:
+    """What points are regressed on: a term for the model, and tanh of the difference in length over its deviation."""
+    return np.column_stack([np.ones(len(difference)), np.tanh(difference / difference.std())])
+
+
+def fit_logistic(points: FloatArray, design: FloatArray, clusters: NDArray[Any]) -> Any:
     """Logistic regression of points from 0 to 1, with a covariance that holds for clusters of rows."""
     groups = np.unique(clusters.astype(str), return_inverse=True)[1]
     return GLM(points, design, family=Binomial()).fit(cov_type="cluster", cov_kwds={"groups": groups})
 
 
-def _separated(points: FloatArray, by_length: FloatArray) -> bool:
+def is_separated(points: FloatArray, lengths: FloatArray) -> bool:
     """Whether no maximum exists: all verdicts alike, or all wins on one side of all losses in length."""
     if len(np.unique(points)) < 2:
         return True
-    lost, won = by_length[points < 1], by_length[points > 0]
+    lost, won = lengths[points < 1], lengths[points > 0]
     return bool(won.min() >= lost.max() or won.max() <= lost.min())
 
 

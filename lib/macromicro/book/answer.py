@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from macromicro.analyse import brief, findings
+from macromicro.analyse.answers import SIX
 from macromicro.analyse.declared import list_missing, warn_missing
 from macromicro.analyse.judges import describe_judges
 from macromicro.book.markdown import markdown_table
@@ -41,7 +42,9 @@ def tabulate_slopes(out: Layout) -> pd.DataFrame:
 
 def advise(out: Layout) -> str:
     """What may be taken from the answers for a corpus of one's own."""
-    seeds = _read(out, "slopes")["n_seeds"].dropna()  # rivals have no slope
+    slopes = _read(out, "slopes")
+    of_claims = slopes[slopes["strategy"].isin(SIX)]  # variants may have fewer seeds, and rivals have no slope
+    seeds = (of_claims if len(of_claims) else slopes)["n_seeds"].dropna()
     return brief.advise(_read(out, "answers"), int(seeds.min()) if len(seeds) else 0)
 
 

@@ -12,9 +12,11 @@ def join_orders(verdicts: pd.DataFrame) -> pd.DataFrame:
     """One verdict per model and prompt from those of one judge in either order: where they differ, a tie.
 
     It is missing where one of them is; the margin is their mean. A judge for which the order is all one has none.
-    Returns: dataset, prompt_id, verdict, margin; where there are two orders, sorted by dataset and prompt.
+    Returns: dataset, prompt_id, verdict, margin and, where the verdicts have them, length and length_baseline; where
+    there are two orders, sorted by dataset and prompt.
     """
-    columns = ["dataset", "prompt_id", "verdict", "margin"]
+    lengths = [name for name in ("length", "length_baseline") if name in verdicts]
+    columns = ["dataset", "prompt_id", "verdict", "margin", *lengths]
     if verdicts["order"].isna().all():
         return verdicts[columns].reset_index(drop=True)
     points = verdicts.assign(points=verdicts["verdict"].map(POINTS).astype(float))
@@ -22,7 +24,9 @@ def join_orders(verdicts: pd.DataFrame) -> pd.DataFrame:
     one = join_points(groups["points"])
     names = {points: name for name, points in POINTS.items()}
     margin = groups["margin"].mean().where(one.notna())
-    return pd.DataFrame({"verdict": one.map(names).astype(object), "margin": margin}).reset_index()[columns]
+    joined = {"verdict": one.map(names).astype(object), "margin": margin}
+    joined |= {name: groups[name].first() for name in lengths}
+    return pd.DataFrame(joined).reset_index()[columns]
 
 
 def join_points(points: SeriesGroupBy) -> pd.Series:
