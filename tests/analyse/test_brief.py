@@ -53,7 +53,11 @@ def test_slopes_stand_with_the_six_first():
             ["More diversity of a made better models here", "left where length is held"],
         ),
         (
-            [(RISE, "a", "confirmed"), (ABOVE, "a", "cannot be told"), (RISE, "b", "contradicted")],
+            [(RISE, "a", "confirmed"), (ABOVE, "a", "cannot be told")],
+            ["More diversity of a made better models here; avoid the least diverse", "not known whether more still helps"],
+        ),
+        (
+            [(RISE, "a", "confirmed"), (ABOVE, "a", "contradicted"), (RISE, "b", "contradicted")],
             ["For a the gain rests on the least diverse", "For b more diversity did not help", "Length moves"],
         ),
     ],

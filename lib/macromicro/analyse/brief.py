@@ -45,17 +45,23 @@ def summarise_slopes(slopes: pd.DataFrame, decisions: pd.DataFrame) -> pd.DataFr
 def advise(answers: pd.DataFrame, n_seeds: int) -> str:
     """What somebody with a corpus of their own can take from the answers, by a rule, in two or three sentences.
 
-    Only a strategy whose score rises, and does so without level 0 as well, is worth raising; one whose score falls is
-    worth keeping low; of all else nothing follows but that a random draw is not known to be worse.
+    Only a strategy whose score rises, and does so without level 0 as well, is worth raising; where it rises and does
+    not without level 0, or nobody knows, the least diverse datasets are worth avoiding; one whose score falls is worth
+    keeping low; of all else nothing follows but that a random draw is not known to be worse.
     Parameters: n_seeds, how often each strategy was run; of one draw of its datasets little can be taken.
     """
     rises, falls = (_subjects(answers, "1.", answer) for answer in (CONFIRMED, CONTRADICTED))
-    above = _subjects(answers, "1, without", CONFIRMED)
+    above, not_above = (_subjects(answers, "1, without", answer) for answer in (CONFIRMED, CONTRADICTED))
     held = [name for name in rises if name in above]
     said = [f"More diversity of {_list(held)} made better models here, also above level 0."] if held else []
-    if low := [name for name in rises if name not in held]:
+    if low := [name for name in rises if name in not_above]:
         said.append(
             f"For {_list(low)} the gain rests on the least diverse datasets: avoid these, and expect no more from more."
+        )
+    if unsure := [name for name in rises if name not in (*above, *not_above)]:
+        said.append(
+            f"More diversity of {_list(unsure)} made better models here; avoid the least diverse datasets, above which it "
+            "is not known whether more still helps."
         )
     if falls:
         said.append(
