@@ -42,6 +42,16 @@ def texts(table):
     return sorted(zip(table["instruction"], table["response"], strict=True))
 
 
+def test_a_source_may_be_a_number(tmp_path, write):
+    given = [{**PAIR, "id": "a", "source": 3}, {**PAIR, "id": "b", "source": None}, {**PAIR, "id": "c", "source": 10}]
+    pd.DataFrame(given).astype({"source": "Int64"}).to_parquet(tmp_path / "a.parquet")
+    write("a.jsonl", given)
+    for name in ("a.jsonl", "a.parquet"):
+        assert read_samples(tmp_path / name)["source"].tolist() == ["3", name, "10"]
+    with pytest.raises(ValueError, match="line 1: 'source' must be text, not"):
+        read_samples(write("b.jsonl", [{**PAIR, "source": True}]))
+
+
 def test_every_format_gives_the_same_samples(tmp_path, write):
     pairs = [{"instruction": 'Say "hi",\nplease', "response": "hi 👋"}, {"instruction": "שלום", "response": "é"}]
     frame = pd.DataFrame(pairs)

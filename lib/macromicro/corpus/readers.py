@@ -57,7 +57,7 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
 
     Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
     Returns columns id, instruction, response, source, licence (text, never null), then the others. Source defaults to
-    the file's name, licence to ''. Samples with empty texts are still there; `clean.clean_samples` drops them.
+    the file's name, licence to ''; a source may be a whole number. Samples with empty texts are still there; `clean.clean_samples` drops them.
     Raises FileNotFoundError, or ValueError that names file, line and what was expected.
     """
     source = "standard input" if str(path) == "-" else Path(path).name
@@ -110,7 +110,7 @@ def place_samples(records: Records, *, source: str, columns: Mapping[str, str], 
         theirs = columns.get(name, name if name in records.columns else ALSO_CALLED.get(name, name))
         used.add(theirs)
         if theirs in records.columns:
-            values = records.texts(theirs, required=False).to_pandas().astype("str")
+            values = records.texts(theirs, required=False, numbered=name == "source").to_pandas().astype("str")
             table[name] = values.where(values != "", default)
         else:
             table[name] = pd.Series(default, index=table.index, dtype="str")

@@ -68,12 +68,13 @@ class Records:
         numbers = [number for name, unit, number in self.bad.found if (name, unit) == (self.name, self.unit)]
         return np.isin(self.numbers, numbers)
 
-    def texts(self, column: str, *, required: bool = True) -> pa.Array:
+    def texts(self, column: str, *, required: bool = True, numbered: bool = False) -> pa.Array:
         """A column as text, null as ''. Raises ValueError at values that are not text and at NUL characters.
 
-        Parameters: required, whether a record without the key is an error, or counts as ''.
+        Parameters: required, whether a record without the key is an error, or counts as ''; numbered, whether a whole
+        number is taken as the text that writes it, as in a column of names.
         """
-        values = self.columns[column]
+        values = _written(self.columns[column]) if numbered else self.columns[column]
         texts = (
             self._listed_texts(values, column, required) if isinstance(values, list) else self._texts(values, column)
         )
@@ -108,6 +109,13 @@ class Records:
         except pa.ArrowException as error:
             raise ValueError(f"{self.name}: column {column!r} is not valid text: {error}") from None
         return pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+
+
+def _written(values: Column) -> Column:
+    """A column with its whole numbers as text."""
+    if isinstance(values, list):
+        return [str(value) if isinstance(value, int) and not isinstance(value, bool) else value for value in values]
+    return values.cast(pa.large_string()) if pa.types.is_integer(values.type) else values
 
 
 def take_rows(columns: Mapping[str, Column], rows: Sequence[int]) -> dict[str, Column]:
