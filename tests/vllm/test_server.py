@@ -59,7 +59,7 @@ def test_greedy_answers_of_adapters_are_those_of_transformers(models: dict[str, 
     served = SETTINGS.model_copy(update={"engine": "server"})
     found = dict(answer_models(adapters, PROMPTS, settings=served, **asked))
     expected = dict(answer_models(adapters, PROMPTS, settings=SETTINGS, **asked))
-    assert list(found) == ["one", "two"]
+    assert set(found) == set(adapters)  # in the order in which they were done
     for name in adapters:
         pd.testing.assert_frame_equal(found[name], expected[name])
     assert (found["one"]["answer"] != found["two"]["answer"]).any()
