@@ -54,7 +54,10 @@ def test_slopes_stand_with_the_six_first():
         ),
         (
             [(RISE, "a", "confirmed"), (ABOVE, "a", "cannot be told")],
-            ["More diversity of a made better models here; avoid the least diverse", "not known whether more still helps"],
+            [
+                "More diversity of a made better models here; avoid the least diverse",
+                "not known whether more still helps",
+            ],
         ),
         (
             [(RISE, "a", "confirmed"), (ABOVE, "a", "contradicted"), (RISE, "b", "contradicted")],

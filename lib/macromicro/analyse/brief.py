@@ -60,8 +60,8 @@ def advise(answers: pd.DataFrame, n_seeds: int) -> str:
         )
     if unsure := [name for name in rises if name not in (*above, *not_above)]:
         said.append(
-            f"More diversity of {_list(unsure)} made better models here; avoid the least diverse datasets, above which it "
-            "is not known whether more still helps."
+            f"More diversity of {_list(unsure)} made better models here; avoid the least diverse datasets, above which "
+            "it is not known whether more still helps."
         )
     if falls:
         said.append(

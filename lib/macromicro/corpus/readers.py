@@ -56,8 +56,8 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
     samples are written and read again.
 
     Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
-    Returns columns id, instruction, response, source, licence (text, never null), then the others. Source defaults to
-    the file's name, licence to ''; a source may be a whole number. Samples with empty texts are still there; `clean.clean_samples` drops them.
+    Returns columns id, instruction, response, source, licence (text, never null), then the others. Source, which may be
+    a number, defaults to the file's name, licence to ''. Samples without text are dropped by `clean.clean_samples` only.
     Raises FileNotFoundError, or ValueError that names file, line and what was expected.
     """
     source = "standard input" if str(path) == "-" else Path(path).name
