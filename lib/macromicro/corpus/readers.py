@@ -57,7 +57,7 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
 
     Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
     Returns columns id, instruction, response, source, licence (text, never null), then the others. Source, which may be
-    a number, defaults to the file's name, licence to ''. Samples without text are dropped by `clean.clean_samples` only.
+    a number, defaults to the file's name, licence to ''. Samples without text stay (`clean.clean_samples`).
     Raises FileNotFoundError, or ValueError that names file, line and what was expected.
     """
     source = "standard input" if str(path) == "-" else Path(path).name
