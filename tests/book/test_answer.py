@@ -14,7 +14,7 @@ def test_the_answer_is_read_from_the_results(tmp_path):
     text = answer.in_brief(Layout(tmp_path), finish_study(tmp_path))
     assert "| 1. Does the score rise with diversity? | confirmed |" in text and "5. Does it pay?" not in text
     assert "| response-micro at N = 5 | +" in text
-    assert "For response-micro at N = 5 the gain" in text
+    assert "More diversity of response-micro at N = 5 made better models here" in text
 
 
 def test_a_study_that_is_not_complete_says_so_first(tmp_path, monkeypatch):
