@@ -91,5 +91,10 @@ def test_difference_of_two_datasets_by_hand():
     row = compare_datasets(table, [("one", "other")]).iloc[0]
     assert row["difference"] == pytest.approx(100 * (np.mean(points["one"]) - np.mean(points["other"])))
     assert row["n_seeds"] == 2 and row["low"] < row["difference"] < row["high"]
+    narrow = compare_datasets(table, [("one", "other")], confidence=0.2).iloc[0]
+    assert narrow["low"] > -100 and narrow["high"] < 100
+    assert (narrow["low"] + narrow["high"]) / 2 == pytest.approx(row["difference"])
+    wide = compare_datasets(table, [("one", "other")], confidence=0.9999).iloc[0]
+    assert (wide["low"], wide["high"]) == (-100, 100), "scores lie from 0 to 100"
     with pytest.raises(ValueError, match="one dataset per kind, size and seed, but one has two"):
         compare_datasets(pd.concat([table, table[table["kind"] == "one"]]), [("one", "other")])

@@ -46,6 +46,7 @@ def compare_datasets(
 ) -> pd.DataFrame:
     """Table of differences of scores of two kinds of datasets, points: columns as of `compare_slopes`.
 
+    Scores lie from 0 to 100, so that intervals end at -100 and 100: with two seeds they would go on to thousands.
     Parameters: verdicts, columns kind, size, seed, prompt_id and points, one dataset per kind, size and seed; pairs,
     two kinds each, such as a strategy at one level and a rival.
     Raises ValueError if a kind of a pair has no verdicts, or two datasets.
@@ -64,7 +65,8 @@ def compare_datasets(
             if there == {one, other}:
                 difference = table.loc[one].to_numpy(float) - table.loc[other].to_numpy(float)
             rows.append({"one": one, "other": other, "size": size} | _difference(difference))
-    return _corrected(rows, confidence)
+    table = _corrected(rows, confidence)
+    return table.assign(low=table["low"].clip(lower=-100), high=table["high"].clip(upper=100))
 
 
 def _difference_of_slopes(series: Mapping[str, Series], one: str, other: str) -> dict[str, object]:
