@@ -137,7 +137,21 @@ def list_bad(bad: BadRows) -> list[tuple[str, str]]:
 
 
 def read_prompts(source: Source) -> pd.DataFrame:
-    """Columns id and instruction of an evaluation set, with or without responses. Raises as `read`."""
+    """Columns id and instruction of an evaluation set, with or without responses.
+
+    Raises as `read`, and ValueError if a prompt is empty: nothing would overlap with it.
+    """
+    found = _find_prompts(source)
+    if (empty := found["instruction"] == "").any():
+        raise ValueError(
+            f"a prompt of an evaluation set must have text, but {empty.sum()} of {len(found)} have none; of a "
+            "conversation without an answer nothing is read"
+        )
+    return found
+
+
+def _find_prompts(source: Source) -> pd.DataFrame:
+    """As `read_prompts`, with those that are empty."""
     [records, *others] = _open(source, BadRows())
     if others:
         raise ValueError(f"{source}: an evaluation set is one file, but this folder holds {1 + len(others)}")
