@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from macromicro.annotate.annotate import MAP_POINTS, NoTypesError
-from macromicro.annotate.tokens import tokenize
+from macromicro.annotate.tokens import count_words
 from macromicro.annotate.topics import map_topics
 from macromicro.annotate.types import TypeMatrix
 from macromicro.api.annotation import ENGLISH, check_tokenizer, embedder, make_types, token_maker
@@ -99,7 +99,7 @@ def _make_page(
 ) -> Page:
     """All sections, from types to choosing."""
     samples = read.table
-    lengths = {part: tokenize(samples[part], None, unit="bare-word").lengths for part in PARTS}
+    lengths = {part: count_words(samples[part]) for part in PARTS}
     found = _find_types(samples, lengths, options, settings, cache)
     contents = [*describe_samples(samples, dict(read.about), lengths), *found.blocks]
     say("measuring how diverse the samples are, and what is said twice")
