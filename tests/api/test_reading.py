@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from datasets import Dataset
-from macromicro.api.reading import open_groups, read, read_prompts
+from macromicro.api.reading import open_groups, read
 from macromicro.corpus.readers import read_samples
 
 RECORDS = [
@@ -110,10 +110,3 @@ def test_bad_rows_may_be_skipped(tmp_path):
     with chdir(tmp_path):
         assert len(eval(samples.call, {"mm": __import__("macromicro")})) == 1
     assert samples.call == "mm.read('my.jsonl', bad_rows='skip')"
-
-
-def test_an_empty_prompt_of_an_evaluation_set_is_an_error():
-    asked = [{"messages": [{"role": "user", "content": text}]} for text in ("Name a colour.", "Count to two.")]
-    with pytest.raises(ValueError, match=r"must have text, but 2 of 2 have none; of a conversation without an answer"):
-        read_prompts(pd.DataFrame(asked))
-    assert read_prompts(pd.DataFrame(RECORDS))["instruction"].tolist()[0] == "Name a colour."

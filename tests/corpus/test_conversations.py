@@ -23,7 +23,7 @@ ROLES = [
     [],
 ]
 COUNTS = {"n": 10, "cut": 2, "with_system_turns": 4, "opened_by_assistant": 2, "with_tools": 1, "not_all_text": 0}
-COUNTS["without_answer"] = 6
+COUNTS["without_answer"] = 4
 
 
 @pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
@@ -40,7 +40,8 @@ def test_what_is_left_out_is_counted(tmp_path, suffix):
     assert count_conversations(samples) == COUNTS
     assert samples["n_system_turns"].tolist() == [1, 2, 0, 0, 1, 0, 0, 0, 1, 0]
     assert samples["opened_by"].tolist() == ["user"] * 3 + ["assistant"] * 2 + ["user"] * 2 + ["tool", "", ""]
-    assert (samples["instruction"] != "").sum() == 4
+    assert (samples["instruction"] != "").sum() == 6
+    assert samples["instruction"].tolist()[6:8] == ["user\n\nuser", "Tool: tool\n\nUser: user"]
     assert samples["instruction"].tolist()[:4] == ["system\n\nuser", "system\n\ndeveloper\n\nuser", "user", "user"]
 
 
@@ -49,7 +50,7 @@ def test_what_is_left_out_is_counted(tmp_path, suffix):
     [
         (
             {"with_system_turns": 60, "opened_by_assistant": 9, "without_answer": 6},
-            "6 of 100 conversations do not begin with a user",
+            "6 of 100 conversations hold no answer to a user",
         ),
     ],
 )
@@ -124,11 +125,12 @@ def test_a_file_of_conversations_without_a_word(tmp_path):
 
 
 def test_the_first_exchange_is_one_of_a_user(tmp_path):
-    """A result of a tool that nobody asked for is no instruction; `last` and `all` read on."""
+    """A result of a tool that nobody asked for is no instruction; what was said before a question is."""
     path = tmp_path / "a.json"
     talk = [("tool", "42"), ("assistant", "It is 42."), ("user", "Why?"), ("assistant", "So.")]
     path.write_text(json.dumps([{"messages": [{"role": role, "content": text} for role, text in talk]}]))
     found = {turns: find_exchanges(read_records(path), "messages", turns=turns) for turns in ("first", "last", "all")}
-    assert found["first"]["response"].tolist() == [""]
+    assert found["first"]["response"].tolist() == ["So."]
+    assert found["first"]["instruction"].tolist() == ["Tool: 42\n\nAssistant: It is 42.\n\nUser: Why?"]
     assert found["last"]["response"].tolist() == ["So."]
     assert found["all"]["response"].tolist() == ["It is 42.", "So."]

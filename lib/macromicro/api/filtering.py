@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from macromicro.api.evaluation import read_prompts
 from macromicro.api.messages import say, say_all
-from macromicro.api.reading import read_prompts
 from macromicro.api.samples import Samples
 from macromicro.corpus.readers import ROW
 from macromicro.corpus.shapes import FILE

@@ -25,7 +25,6 @@ Source: TypeAlias = str | Path | pd.DataFrame | pa.Table | Any
 Use: TypeAlias = Literal["fail", "skip"]
 
 COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
-PROMPTS = ("instruction", "prompt", "question")
 WORDS = {
     "empty": "no text",
     "repeated_sample": "repeats the sample",
@@ -91,7 +90,8 @@ def open_groups(
             raise ValueError(f"column {ours}={theirs}: expected OURS=THEIRS with OURS one of {', '.join(COLUMNS)}")
     bad = {name: BadRows(skip=bad_rows == "skip") for name in groups}
     opened = {
-        name: [found for source in sources for found in _open(source, bad[name])] for name, sources in groups.items()
+        name: [found for source in sources for found in open_records(source, bad[name])]
+        for name, sources in groups.items()
     }
     _check_columns(columns, [found for records in opened.values() for found in records])
     return {name: _gather(opened[name], columns, turns, bad[name], sources) for name, sources in groups.items()}
@@ -136,37 +136,7 @@ def list_bad(bad: BadRows) -> list[tuple[str, str]]:
     return [(place_record(*where), reason) for where, reason in sorted(bad.found.items())]
 
 
-def read_prompts(source: Source) -> pd.DataFrame:
-    """Columns id and instruction of an evaluation set, with or without responses.
-
-    Raises as `read`, and ValueError if a prompt is empty: nothing would overlap with it.
-    """
-    found = _find_prompts(source)
-    if (empty := found["instruction"] == "").any():
-        raise ValueError(
-            f"a prompt of an evaluation set must have text, but {empty.sum()} of {len(found)} have none; of a "
-            "conversation without an answer nothing is read"
-        )
-    return found
-
-
-def _find_prompts(source: Source) -> pd.DataFrame:
-    """As `read_prompts`, with those that are empty."""
-    [records, *others] = _open(source, BadRows())
-    if others:
-        raise ValueError(f"{source}: an evaluation set is one file, but this folder holds {1 + len(others)}")
-    alone = next((name for name in PROMPTS if name in records.columns), None)
-    try:
-        return place_samples(records, source=source_name(records.name), columns={})[["id", "instruction"]]
-    except ValueError:
-        if alone is None:
-            raise
-    texts = records.texts(alone).to_pandas().astype("str").str.strip()
-    names = [place_record(records.name, records.unit, number) for number in records.numbers]
-    return pd.DataFrame({"id": names, "instruction": texts})
-
-
-def _open(source: Source, bad: BadRows) -> list[Records]:
+def open_records(source: Source, bad: BadRows) -> list[Records]:
     """The records of a source, one for each file that it means."""
     if _is_path(source):
         return open_source(str(source), bad)

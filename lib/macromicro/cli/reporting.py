@@ -16,9 +16,10 @@ from macromicro.annotate.tokens import count_words
 from macromicro.annotate.topics import map_topics
 from macromicro.annotate.types import TypeMatrix
 from macromicro.api.annotation import ENGLISH, check_tokenizer, embedder, make_types, token_maker
+from macromicro.api.evaluation import read_prompts
 from macromicro.api.messages import say
 from macromicro.api.pool import count_samples
-from macromicro.api.reading import Use, read, read_prompts
+from macromicro.api.reading import Use, read
 from macromicro.api.samples import Repeats, Samples, describe_files
 from macromicro.api.settings import list_settings
 from macromicro.cli.output import check_output, name_inputs, parse_columns, write_bad

@@ -31,9 +31,8 @@ def find_exchanges(records: Records, column: str, *, turns: Turns) -> pd.DataFra
     of the conversation n_turns (user turns), n_system_turns, opened_by (the role of the first turn that is not a system
     turn), n_tool_turns (by tools, or with calls of them) and not_text, such as `turn 2: null`.
 
-    Parameters: turns, `first`: the exchange that follows the greeting, where it is one of a user; `last`, or `all` with
-    what was said before. Raises ValueError (file, line) where a conversation is not a list of turns, or a turn has an
-    unknown role.
+    Parameters: turns, `first`: the first answer to a user; `last`, or `all`; each with what was said before. Raises
+    ValueError (file, line) where a conversation is not a list of turns, or a turn has an unknown role.
     """
     said = read_turns(records, column)
     n_records = len(records.numbers)
@@ -43,8 +42,7 @@ def find_exchanges(records: Records, column: str, *, turns: Turns) -> pd.DataFra
     asked = talk["role"].ne("assistant").astype(int).groupby(talk["row"]).cumsum()
     answers = talk[(talk["role"] == "assistant") & (before.isin(["user", "tool"]))]
     if turns == "first":
-        greeted = talk[asked > 0].groupby("row").cumcount()
-        answers = answers[(greeted.loc[answers.index] == 1) & (before[answers.index] == "user")]
+        answers = answers[before[answers.index] == "user"].drop_duplicates("row")
     elif turns == "last":
         answers = answers.drop_duplicates("row", keep="last")
     opened = talk.index[asked > 0].union(said.index[said["role"] == "system"])
@@ -88,7 +86,7 @@ def _facts(said: pd.DataFrame, n_records: int) -> pd.DataFrame:
 
 
 def _join_turns(said: pd.DataFrame, answers: pd.DataFrame) -> NDArray[np.object_]:
-    """What was said before each answer, as one text; turns have the names of their roles if there are several.
+    """What was said before each answer, as one text; turns have the names of their roles if not all are of a user.
 
     Parameters: said, turns sorted by row and place, without greetings.
     """
@@ -99,13 +97,23 @@ def _join_turns(said: pd.DataFrame, answers: pd.DataFrame) -> NDArray[np.object_
     held = np.repeat(starts - offsets[:-1], n_before) + np.arange(offsets[-1])
     turn = said.iloc[held]
     exchange = np.repeat(np.arange(len(answers)), n_before)
-    n_talked = np.bincount(exchange, weights=(turn["role"] != "system").to_numpy(), minlength=len(answers))
-    names = turn["role"].map(NAMES).where(n_talked[exchange] > 1, "")
+    n_others = np.bincount(exchange, weights=turn["role"].isin(["assistant", "tool"]), minlength=len(answers))
+    names = turn["role"].map(NAMES).where(n_others[exchange] > 0, "")
     shown = (turn["text"].str.strip() != "").to_numpy()
     texts = pa.array((names + turn["text"])[shown].to_numpy(dtype=object), pa.large_string())
     ends = np.r_[0, np.cumsum(np.bincount(exchange[shown], minlength=len(answers)))]
     lists = pa.ListArray.from_arrays(pa.array(ends, pa.int32()), texts)
     return np.asarray(pc.binary_join(lists, pa.scalar(BETWEEN, pa.large_string())).to_pandas(), dtype=object)
+
+
+def last_asked(samples: pd.DataFrame) -> pd.Series:
+    """What the user asks last in each instruction, below system turns and earlier turns: the last paragraph.
+
+    Of samples that are of no conversation, the instruction. Parameters: samples, as for `count_conversations`.
+    """
+    if not _are_conversations(samples):
+        return samples["instruction"]
+    return samples["instruction"].str.rsplit(BETWEEN, n=1).str[-1].str.removeprefix(NAMES["user"])
 
 
 def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
@@ -117,7 +125,7 @@ def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
 
     Parameters: samples, as `readers.read_samples` gives them; a column that a file itself calls n_turns does not count.
     """
-    if "n_turns" not in samples or samples["n_turns"].dtype != np.dtype("int64"):
+    if not _are_conversations(samples):
         return {}
     return {
         "n": len(samples),
@@ -130,6 +138,10 @@ def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
     }
 
 
+def _are_conversations(samples: pd.DataFrame) -> bool:
+    return "n_turns" in samples and samples["n_turns"].dtype == np.dtype("int64")
+
+
 def check_conversations(counts: Mapping[str, int], *, max_lost: float, name: str) -> None:
     """Raise ValueError if a larger share of conversations than `max_lost` has no exchange.
 
@@ -138,6 +150,6 @@ def check_conversations(counts: Mapping[str, int], *, max_lost: float, name: str
     n, n_lost = counts.get("n", 0), counts.get("without_answer", 0)
     if n_lost > max_lost * n:
         raise ValueError(
-            f"{name}: {n_lost:,} of {n:,} conversations do not begin with a user and an answer, so that they give no "
+            f"{name}: {n_lost:,} of {n:,} conversations hold no answer to a user, so that they give no "
             f"sample; more than corpus.max_lost={max_lost:g} allows: mend the corpus, or raise it if that is meant"
         )

@@ -30,16 +30,9 @@ from macromicro.corpus.records import (
     is_unicode,
     take_rows,
 )
+from macromicro.corpus.text_columns import find_texts, read_instructions
 
 COLUMNS = ("id", "instruction", "response", "source", "licence")
-PAIRS = (
-    ("instruction", "response"),
-    ("instruction", "output"),
-    ("prompt", "completion"),
-    ("prompt", "response"),
-    ("prompt", "reference"),
-)
-CONVERSATIONS = ("messages", "conversations")
 ALSO_CALLED = {"licence": "license"}
 ROW = "_row"
 N_READ = "_n_read"
@@ -150,28 +143,6 @@ def content_ids(samples: pd.DataFrame) -> list[str]:
     return [hashlib.sha256(f"{instruction}\0{response}".encode()).hexdigest()[:16] for instruction, response in pairs]
 
 
-def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
-    """The columns that hold the texts: instruction, response and, if there, input; or the one of conversations.
-
-    Raises ValueError if there are none that are known.
-    """
-    names = set(records.columns)
-    mapped = [(columns.get("instruction", ours), columns.get("response", theirs)) for ours, theirs in PAIRS]
-    pair = next((pair for pair in mapped if set(pair) <= names), None)
-    if pair:
-        asked = [columns["input"]] if "input" in columns else ["input"] if "input" in names else []
-        if not asked and pair[0] == "instruction" and "context" in names:  # as Dolly calls it
-            asked = ["context"]
-        return (*pair, *asked)
-    chat = next((name for name in CONVERSATIONS if name in names), None)
-    if chat is None:
-        forms = "; ".join(" + ".join(form) for form in (*PAIRS, *((name,) for name in CONVERSATIONS)))
-        raise ValueError(
-            f"{records.name}: has columns {', '.join(records.columns)}; expected {forms}; or map `columns`"
-        )
-    return (chat,)
-
-
 def _instructions_and_responses(
     records: Records, columns: Mapping[str, str], turns: Turns
 ) -> tuple[dict[str, Any], set[str]]:
@@ -180,19 +151,8 @@ def _instructions_and_responses(
     if len(found) == 1:
         exchanges = find_exchanges(records, found[0], turns=turns).rename(columns={"row": ROW, "n_read": N_READ})
         return {str(name): exchanges[name] for name in exchanges} | {ROW: exchanges[ROW].to_numpy()}, set()
-    instruction = records.texts(found[0])
-    for given in found[2:]:
-        instruction = _fold(instruction, records.texts(given, required=False))
-    return {"instruction": instruction, "response": records.texts(found[1])}, set(found)
-
-
-def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
-    """The instruction, and after a blank line what it is about, where there is something."""
-    given = pc.utf8_trim_whitespace(given)
-    both = pc.binary_join_element_wise(
-        pc.utf8_trim_whitespace(instruction), given, pa.scalar("\n\n", pa.large_string())
-    )
-    return pc.if_else(pc.equal(given, ""), instruction, both)
+    asked, answer, *given = found
+    return {"instruction": read_instructions(records, asked, given), "response": records.texts(answer)}, set(found)
 
 
 def _ids(records: Records, column: str, samples: pd.DataFrame, rows: NDArray[np.int64] | None) -> list[str]:

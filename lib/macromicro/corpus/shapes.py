@@ -6,8 +6,9 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from macromicro.corpus.readers import N_READ, ROW, find_texts
+from macromicro.corpus.readers import N_READ, ROW
 from macromicro.corpus.records import MISSING, Column, Records, take_rows
+from macromicro.corpus.text_columns import find_texts
 
 Shape: TypeAlias = Literal["same", "trl", "alpaca", "messages"]
 FILE = "_file"
@@ -25,7 +26,7 @@ def shape_rows(
     a user turn and an assistant turn; in these, the other columns of the files follow, but for those that held texts.
 
     Parameters: chosen, columns instruction, response, `FILE` and `readers.ROW`; columns, of each file, as in
-    `readers.find_texts`. Raises ValueError if files of different columns are to keep their shape.
+    `text_columns.find_texts`. Raises ValueError if files of different columns are to keep their shape.
     """
     if shape == "same":
         other = next((file for file in files if set(file.columns) != set(files[0].columns)), None)

@@ -1,0 +1,81 @@
+"""Which columns of a file hold what is asked and answered, by the names that files give them."""
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from macromicro.corpus.records import Records
+
+PAIRS = (
+    ("instruction", "response"),
+    ("instruction", "output"),
+    ("prompt", "completion"),
+    ("prompt", "response"),
+    ("prompt", "reference"),
+)
+CONVERSATIONS = ("messages", "conversations")
+PROMPTS = ("instruction", "prompt", "question")
+
+
+def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns that hold the texts: instruction, response and, if there, input; or the one of conversations.
+
+    Parameters: columns, our names and the file's where they differ. Raises ValueError if there are none that are known.
+    """
+    names = set(records.columns)
+    mapped = [(columns.get("instruction", ours), columns.get("response", theirs)) for ours, theirs in PAIRS]
+    pair = next((pair for pair in mapped if set(pair) <= names), None)
+    if pair:
+        given = [columns["input"]] if "input" in columns else _find_given(records, pair[0])
+        return (*pair, *given)
+    chat = next((name for name in CONVERSATIONS if name in names), None)
+    if chat is None:
+        forms = "; ".join(" + ".join(form) for form in (*PAIRS, *((name,) for name in CONVERSATIONS)))
+        raise ValueError(
+            f"{records.name}: has columns {', '.join(records.columns)}; expected {forms}; or say which they are, such "
+            "as --column response=answer (in Python columns={'response': 'answer'})"
+        )
+    return (chat,)
+
+
+def find_asked(records: Records) -> tuple[str, ...]:
+    """The columns that hold what is asked, answered or not: instruction and, if there, input; or conversations.
+
+    Raises ValueError if there are none that are known.
+    """
+    names = records.columns
+    answered = any(set(pair) <= set(names) for pair in PAIRS)
+    chat = next((name for name in CONVERSATIONS if name in names), None)
+    asked = next((name for name in PROMPTS if name in names), None)
+    if asked is None or (chat and not answered):
+        if chat is None:
+            raise ValueError(
+                f"{records.name}: has columns {', '.join(names)}; expected prompts in one of "
+                f"{', '.join((*PROMPTS, *CONVERSATIONS))}; answers are not needed"
+            )
+        return (chat,)
+    return (asked, *_find_given(records, asked))
+
+
+def read_instructions(records: Records, asked: str, given: Sequence[str]) -> pa.Array:
+    """The texts of a column, and after a blank line those of the columns `given`, where there is something."""
+    instruction = records.texts(asked)
+    for column in given:
+        instruction = _fold(instruction, records.texts(column, required=False))
+    return instruction
+
+
+def _find_given(records: Records, asked: str) -> list[str]:
+    """The column with what an instruction is about: Alpaca's input, or Dolly's context."""
+    known = ["input", "context"] if asked == "instruction" else ["input"]
+    return [name for name in known if name in records.columns][:1]
+
+
+def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
+    """The instruction, and after a blank line what it is about, where there is something."""
+    given = pc.utf8_trim_whitespace(given)
+    both = pc.binary_join_element_wise(
+        pc.utf8_trim_whitespace(instruction), given, pa.scalar("\n\n", pa.large_string())
+    )
+    return pc.if_else(pc.equal(given, ""), instruction, both)
