@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 from macromicro.annotate.tokens import annotate_tokens
 from macromicro.annotate.types import apply_untyped, build_types
-from macromicro.select.choose import choose, describe_coverage
+from macromicro.select.choose import BY_CHANCE, choose, choose_by_group, describe_coverage
+from macromicro.select.select import NoRoomError
 
 
 def make_samples(n=40):
@@ -82,3 +83,28 @@ def test_a_random_choice_is_not_the_draw_that_it_is_held_against():
     given = dict(method="random", size=3, level=100, types=types_of(samples), embed=embed)
     found = [choose(samples, "response", seed=seed, **given).facts for seed in range(20)]
     assert any(one["types covered"] != one["types that a random draw of this size covers"] for one in found)
+
+
+def test_a_budget_says_what_is_to_be_reached_and_chance_reaches_as_much():
+    samples = make_samples()
+    weights = np.where(np.arange(40) % 2, 9, 1)
+    given = dict(method="even", size=6, level=100, seed=0, types=types_of(samples), embed=embed)
+    choice = choose(samples, "response", **given, weights=weights, unit="response words")
+    assert choice.facts["response words to reach"] == 30  # six times the mean of 1 and 9
+    assert choice.facts["response words reached"] == weights[choice.rows].sum() >= 30
+    types, heavy = types_of(samples), np.array([1])
+    for held, most in ((weights, 4), (None, 3)):  # one sample has three types at most, nine words have more
+        drawn = [describe_coverage(types, heavy, np.random.default_rng(seed), held)[BY_CHANCE] for seed in range(20)]
+        assert max(drawn) == most
+    assert "response words to reach" not in choose(samples, "response", **given).facts
+
+
+def test_a_group_too_small_for_levels_is_chosen_from_whole():
+    samples = make_samples()
+    groups = pd.Series(np.where(np.isin(np.arange(40), [0, 2]), "small", "large"))
+    given = dict(method="even", level=0, seed=0, types=types_of(samples), embed=embed)
+    choice = choose_by_group(samples, "response", groups, size=20, **given)
+    assert choice.facts["groups too small for diversity levels"] == 1
+    assert np.isin([0, 2], choice.rows).sum() == 1 and len(choice.rows) == 20
+    with pytest.raises(NoRoomError, match="leaves no room for levels"):
+        choose(samples[:3:2], "response", size=1, **(given | {"types": types_of(samples[:3:2])}))

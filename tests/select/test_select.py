@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from macromicro.annotate.types import TypeMatrix, build_types, text_array
 from macromicro.select.peel import draw_evenly
 from macromicro.select.pools import link, order_types, peel
-from macromicro.select.select import count_types, draw_baseline, evenness, sample_evenly, select_datasets
+from macromicro.select.select import count_types, draw_alike, draw_baseline, evenness, sample_evenly, select_datasets
 from numpy.random import default_rng
 from scipy.sparse import csr_array
 from small_types import make, matrices, slow_order, token_like
@@ -295,3 +295,14 @@ def test_baseline_is_a_plain_draw():
         draw_baseline(some, 5, default_rng(0))
     with pytest.raises(ValueError, match="size=0 must be between 1 and"):
         draw_baseline(some, 0, default_rng(0))
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=12), st.data())
+def test_a_random_draw_alike_reaches_the_weight_and_no_sample_too_many(weights, data):
+    weights = np.array(weights)
+    rows = np.array(data.draw(st.lists(st.integers(0, len(weights) - 1), min_size=1, unique=True)))
+    drawn = draw_alike(len(weights), rows, np.random.default_rng(data.draw(st.integers(0, 99))), weights)
+    assert len(set(drawn.tolist())) == len(drawn) and (np.diff(drawn) > 0).all()
+    assert weights[drawn].sum() >= weights[rows].sum()
+    assert any(weights[drawn].sum() - weights[row] < weights[rows].sum() for row in drawn)
+    assert len(draw_alike(len(weights), rows, np.random.default_rng(0))) == len(rows)

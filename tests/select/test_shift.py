@@ -23,3 +23,11 @@ def test_quality_is_that_of_the_samples_by_id():
     table = describe_shift(frame.astype("str"), np.array([0, 2]), np.random.default_rng(0), quality=quality)
     assert table.iloc[0][["measure", "all", "chosen"]].tolist() == ["quality, mean", "1.5", "1.75"]
     assert float(table["random"][0]) in (0.75, 1.75, 2.0)
+
+
+def test_where_tokens_are_the_size_a_random_draw_reaches_as_many():
+    frame = pd.DataFrame({"id": list("wxyz"), "instruction": "q", "response": "a", "source": "k"}).astype("str")
+    given = {"weights": np.array([1, 1, 1, 3]), "rng": np.random.default_rng(0)}
+    table = describe_shift(frame, np.array([0, 1, 2]), **given).set_index("measure")
+    assert table.loc["samples", ["all", "chosen"]].tolist() == ["4", "3"]
+    assert table.loc["samples", "random"] in ("1", "2", "3")

@@ -28,6 +28,10 @@ from macromicro.study.settings import dataset_name
 from macromicro.study.streams import stream
 
 
+class NoRoomError(ValueError):
+    """A size at which all diversity levels are one: the smallest pool covers as many types as the whole corpus."""
+
+
 class _Source(NamedTuple):
     """What all datasets of one size are drawn from: each must weigh `budget`; `names` are those of their stream."""
 
@@ -74,6 +78,17 @@ def draw_baseline(rows: int | ArrayLike, size: int, rng: Generator) -> NDArray[n
     return np.sort(rng.choice(rows, size, replace=False))
 
 
+def draw_alike(n_samples: int, rows: IntArray, rng: Generator, weights: IntArray | None = None) -> NDArray[np.int64]:
+    """Rows of a random draw that is as large as `rows`: of as many samples, or that reaches the same weight; sorted.
+
+    Parameters: weights, what each sample costs, shape (n_samples,), at least 1.
+    """
+    if weights is None:
+        return draw_baseline(n_samples, len(rows), rng)
+    order = rng.permutation(n_samples)
+    return np.sort(order[: 1 + np.searchsorted(weights[order].cumsum(), weights[rows].sum())])
+
+
 def select_datasets(
     types: TypeMatrix,
     peeling: Peeling,
@@ -92,13 +107,13 @@ def select_datasets(
     many samples as reach N times the mean weight of all in the peel.
     Table, a row per dataset: dataset, size, level, seed, k_target (types to cover), k (types of the pool), pool_size,
     n_samples, n_types_covered, coverage (share of the types that any sample carries), evenness (see `evenness`).
-    Raises ValueError where a level is no percentage, more samples are asked for than are in the peel, or several levels
-    where size leaves no room between 0 and 100 %; and if weights do not fit.
+    Raises ValueError where a level is no percentage, more samples are asked for than are in the peel, or weights do not
+    fit; NoRoomError for several levels, or one other than 100, where size leaves no room between 0 and 100 %.
     """
     links, costs = link(types), _weigh(types, peeling, weights)
     records, rows = [], {}
     for size in sizes:
-        budget = _set_budget(peeling, costs, size)
+        budget = set_budget(peeling, costs, size)
         source = _Source(types, links, peeling, costs, size, budget, (*names, seed, size))
         for level, (target, k) in zip(levels, _choose_pools(source, levels), strict=True):
             name = dataset_name(size, level, seed)
@@ -143,8 +158,8 @@ def _weigh(types: TypeMatrix, peeling: Peeling, weights: IntArray | None) -> NDA
     return weights.astype(np.int64)
 
 
-def _set_budget(peeling: Peeling, weights: IntArray, size: int) -> int:
-    """What a dataset of `size` samples weighs on average."""
+def set_budget(peeling: Peeling, weights: IntArray, size: int) -> int:
+    """What a dataset of `size` samples of the peel weighs on average. Raises ValueError if the peel has fewer."""
     n_typed = int(peeling.pool_sizes[0])
     if not 1 <= size <= n_typed:
         raise ValueError(f"size={size} must be between 1 and the {n_typed} samples that carry a type and are allowed")
@@ -174,7 +189,7 @@ def _choose_pools(source: _Source, levels: Sequence[int]) -> list[tuple[int, int
     lowest = peeling.smallest_state(source.budget, source.weights)
     k_min, k_max = covered(lowest), covered(0)
     if k_max <= k_min and set(levels) != {100}:
-        raise ValueError(
+        raise NoRoomError(
             f"size={source.size} leaves no room for levels={list(levels)}: a dataset from the smallest pool that holds "
             f"it covers {k_min} types, and one from the whole corpus {k_max}; take another size, or level 100 alone"
         )

@@ -9,24 +9,33 @@ from macromicro.annotate.tokens import count_words
 from macromicro.corpus.overlap import near_duplicates
 from macromicro.select.describe import NEAR, PARTS
 from macromicro.select.filters import whole_texts
-from macromicro.select.select import draw_baseline
+from macromicro.select.select import draw_alike
 
 MAX_SOURCES = 10
 
 
 def describe_shift(
-    samples: pd.DataFrame, rows: NDArray[np.int64], rng: Generator, *, quality: pd.Series | None = None
+    samples: pd.DataFrame,
+    rows: NDArray[np.int64],
+    rng: Generator,
+    *,
+    quality: pd.Series | None = None,
+    weights: NDArray[np.int64] | None = None,
 ) -> pd.DataFrame:
     """Columns measure, all, random, chosen, as text: of all samples, of a random draw of equal size and of the subset.
+
+    Of equal size is what has as many samples, or with weights what reaches the same weight (`draw_alike`).
 
     Measures are the mean length of either part in words (the unit `bare-word`) and characters, the share of samples
     that have a near-duplicate among them (not of all samples: it rises with their number), and the shares of the
     `MAX_SOURCES` largest sources. With the quality of each sample, by id, its mean comes first.
     """
-    drawn = draw_baseline(len(samples), len(rows), rng)
+    drawn = draw_alike(len(samples), rows, rng, weights)
     groups: dict[str, NDArray[np.int64]] = {"all": np.arange(len(samples), dtype=np.int64)}
     groups |= {"random": drawn, "chosen": rows}
     table = {}
+    if weights is not None:
+        table["samples"] = {name: f"{len(held):,}" for name, held in groups.items()}
     if quality is not None:
         numbers = quality.loc[samples["id"]].to_numpy()
         table["quality, mean"] = {name: f"{numbers[held].mean():.4g}" for name, held in groups.items()}
