@@ -110,3 +110,12 @@ def test_bad_rows_may_be_skipped(tmp_path):
     with chdir(tmp_path):
         assert len(eval(samples.call, {"mm": __import__("macromicro")})) == 1
     assert samples.call == "mm.read('my.jsonl', bad_rows='skip')"
+
+
+def test_ids_that_two_files_number_alike_are_told_apart():
+    frames = [pd.DataFrame({"id": [0, 1], "prompt": [f"{a} {n}" for n in (0, 1)], "completion": a}) for a in "xy"]
+    both = read(*frames)
+    assert both.table["id"].tolist() == ["DataFrame (2):0", "DataFrame (2):1", "DataFrame:0", "DataFrame:1"]
+    assert both.table["response"].tolist() == ["y", "y", "x", "x"]
+    assert len(read(frames[0], frames[0][:1]).table) == 2  # the same samples twice are repeats, under their own ids
+    assert read(frames[0], frames[0][:1]).table["id"].tolist() == ["0", "1"]

@@ -9,6 +9,7 @@ import pytest
 from macromicro.corpus.conversations import check_conversations, count_conversations, find_exchanges
 from macromicro.corpus.formats import read_records
 from macromicro.corpus.readers import place_samples, read_samples
+from macromicro.corpus.writers import find_json_text, save_columns
 
 ROLES = [
     ["system", "user", "assistant", "user", "assistant"],
@@ -134,3 +135,19 @@ def test_the_first_exchange_is_one_of_a_user(tmp_path):
     assert found["first"]["instruction"].tolist() == ["Tool: 42\n\nAssistant: It is 42.\n\nUser: Why?"]
     assert found["last"]["response"].tolist() == ["So."]
     assert found["all"]["response"].tolist() == ["It is 42.", "So."]
+
+
+def test_a_conversation_may_be_written_as_json_text(tmp_path):
+    """As files of tool calls have it, whose turns no Parquet type holds together; what Parquet of ours has them as."""
+    mixed = [TALK, [said("user", [{"type": "text", "text": "q"}]), said("assistant", "a", extra={})]]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"messages": talk}) + "\n" for talk in mixed))
+    save_columns(read_records(tmp_path / "a.jsonl").columns, tmp_path / "a.parquet")
+    assert pq.read_schema(tmp_path / "a.parquet").field("messages").type == pa.string()
+    assert find_json_text(read_records(tmp_path / "a.jsonl").columns) == ["messages"]
+    assert find_json_text({"messages": [mixed[0][:1]], "text": ["[]"]}) == []
+    for turns in ("first", "last", "all"):
+        lists, texts = (
+            place_samples(read_records(tmp_path / f"a.{suffix}"), source="s", columns={}, turns=turns)
+            for suffix in ("jsonl", "parquet")
+        )
+        pd.testing.assert_frame_equal(lists, texts)

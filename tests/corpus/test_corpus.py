@@ -193,7 +193,7 @@ def test_what_conversations_lose_is_in_the_report(tmp_path):
         row["messages"][1] = {"role": "assistant", "content": "Hello!"}
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     given = {"path": str(tmp_path / "a.jsonl"), "eval_share": 0.3}
-    with pytest.raises(ValueError, match=r"a.jsonl: 3 of 40 conversations do not begin .*max_lost=0.05"):
+    with pytest.raises(ValueError, match=r"a.jsonl: 3 of 40 conversations hold no answer to .*max_lost=0.05"):
         load_corpus(**settings_of(**given))
     report = load_corpus(**settings_of(**given, max_lost=1.0)).report
     assert report["conversations"] == {

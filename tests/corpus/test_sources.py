@@ -136,3 +136,16 @@ def test_rows_of_csv_with_other_numbers_of_fields(tmp_path):
     [records] = open_source(str(tmp_path / "a.csv"), bad)
     assert sorted(make_samples(records, source="s", columns={})["instruction"]) == ["a", "g"]
     assert [number for _, _, number in bad.found] == [3, 4]
+
+
+def test_of_several_lists_of_records_none_is_guessed(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"train": PAIRS, "test": PAIRS[:1]}))
+    with pytest.raises(ValueError, match=r"a\.json: holds several lists of records, train, test; give a file with one"):
+        open_source(str(path), BadRows())
+
+
+def test_csv_through_a_pipe_is_told_what_a_pipe_takes(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"instruction,response\nq,a\n")))
+    with pytest.raises(ValueError, match=r"standard input, line 1: not valid JSON.*; through a pipe only JSON is read"):
+        open_source("-", BadRows())

@@ -174,7 +174,8 @@ def _gather(
     lost = sum((Counter(count_conversations(table)) for table in tables), Counter[str]())
     whole = tables[0]  # sorted as it is
     if len(tables) > 1:
-        whole = pd.concat(tables, ignore_index=True).sort_values(["id", "source"], kind="stable", ignore_index=True)
+        whole = _tell_apart(pd.concat(tables, ignore_index=True), records)
+        whole = whole.sort_values(["id", "source"], kind="stable", ignore_index=True)
     if bad.found:
         row, reason = list_bad(bad)[0]
         say(f"{len(bad.found):,} records cannot be used and are skipped, such as {row}: {reason}")
@@ -188,6 +189,21 @@ def _gather(
     }
     reasons: Reasons = np.full(len(whole), "", dtype=object)
     return Samples(name, whole, reasons, about, records, mapped, files, bad, repeats="keep", call=name)
+
+
+def _tell_apart(samples: pd.DataFrame, records: Sequence[Records]) -> pd.DataFrame:
+    """Samples of several files, with the files in their ids where different samples of two files have the same."""
+    different = samples.drop_duplicates(["id", "instruction", "response"])
+    if not different["id"].duplicated().any():
+        return samples
+    names = [source_name(found.name) for found in records]
+    told = [
+        f"{name} ({names[:place].count(name) + 1})" if name in names[:place] else name
+        for place, name in enumerate(names)
+    ]
+    ids = np.array(told, dtype=object)[samples[FILE]] + ":" + samples["id"].astype(object)
+    say(f"ids repeat from file to file: each is told apart by its file, such as {ids.iloc[0]}")
+    return samples.assign(id=ids.astype("str"))
 
 
 def _check_columns(named: Mapping[str, str], records: Sequence[Records]) -> None:

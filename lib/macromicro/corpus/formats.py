@@ -18,11 +18,13 @@ import pyarrow.parquet as pq
 
 from macromicro.corpus.records import EXAMPLE, BadRows, Records, arrow_records, collect_records
 
+PIPE = "standard input"
 COMPRESSED = (".gz", ".zst")
 TEXT = (".jsonl", ".json", ".csv", ".tsv")
 SUFFIXES = (*TEXT, ".parquet")
 SPLITS = ("train", "data", "rows", "examples", "instances", "samples")
 """Keys under which a JSON object may hold the list of all records."""
+OTHER_SPLITS = ("test", "validation", "valid", "dev", "eval")
 
 
 def read_records(path: str | Path, bad: BadRows | None = None) -> Records:
@@ -37,7 +39,7 @@ def read_records(path: str | Path, bad: BadRows | None = None) -> Records:
     """
     bad = bad or BadRows()
     if str(path) == "-":
-        return _read_json(sys.stdin.buffer, "standard input", bad)
+        return _read_json(sys.stdin.buffer, PIPE, bad)
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {str(path)!r}")
@@ -93,7 +95,9 @@ def _objects(lines: Iterator[tuple[int, str]], name: str, bad: BadRows) -> Itera
             try:
                 yield number, DECODER.decode(line)
             except (ValueError, RecursionError) as error:
-                bad.add(name, "line", number, f"not valid JSON: {_in_line(error)}; expected a record such as {EXAMPLE}")
+                only = "; through a pipe only JSON is read" if name == PIPE else ""
+                found = f"not valid JSON: {_in_line(error)}; expected a record such as {EXAMPLE}{only}"
+                bad.add(name, "line", number, found)
 
 
 def _in_line(error: Exception) -> str:
@@ -116,6 +120,9 @@ def _read_json(file: BinaryIO, name: str, bad: BadRows) -> Records:
         key = next((key for key in SPLITS if isinstance(listed.get(key), list)), None)
         if key is None:
             return collect_records(iter([(1, listed)]), name, "record", bad)
+        held = [split for split in (*SPLITS, *OTHER_SPLITS) if isinstance(listed.get(split), list)]
+        if len(held) > 1:
+            raise ValueError(f"{name}: holds several lists of records, {', '.join(held)}; give a file with one of them")
         listed = listed[key]
     return collect_records(iter(enumerate(listed, 1)), name, "record", bad)
 

@@ -1,8 +1,10 @@
 """Samples in the shapes in which trainers read them: TRL's, Alpaca's, OpenAI's, or that of the file they came from."""
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any, Literal, TypeAlias
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
 
 import pandas as pd
 
@@ -21,22 +23,19 @@ def shape_rows(
     """The rows of the chosen samples, as columns to write, in the order of the samples.
 
     `same` has the rows as they are in the files, which must then have the same columns; where `N_READ` says so,
-    conversations end with the answer that is the response. `trl` has prompt and
-    completion, `alpaca` instruction, input (always empty: it is part of the instruction by now) and output, `messages`
-    a user turn and an assistant turn; in these, the other columns of the files follow, but for those that held texts.
+    conversations end with the answer that is the response. `trl` has prompt and completion, `alpaca` instruction, input
+    (always empty: it is part of the instruction by now) and output, `messages` a user turn and an assistant turn; in
+    these, the other columns of the files follow, but for those that held texts.
 
     Parameters: chosen, columns instruction, response, `FILE` and `readers.ROW`; columns, of each file, as in
-    `text_columns.find_texts`. Raises ValueError if files of different columns are to keep their shape.
+    `text_columns.find_texts`. Raises ValueError as `check_shape`.
     """
+    check_shape(files, shape)
     if shape == "same":
-        other = next((file for file in files if set(file.columns) != set(files[0].columns)), None)
-        if other is not None:
-            held = "; ".join(f"{file.name} has {', '.join(file.columns)}" for file in (files[0], other))
-            raise ValueError(f"files of different columns have no common shape: {held}; give --format")
         rows = _gather(chosen, [file.columns for file in files])
         if N_READ in chosen:
             [name] = find_texts(files[0], columns[0])
-            rows[name] = [list(talk)[:n] for talk, n in zip(_listed(rows[name]), chosen[N_READ], strict=True)]
+            rows[name] = [_cut(talk, n) for talk, n in zip(_listed(rows[name]), chosen[N_READ], strict=True)]
         return rows
     texts = _texts(chosen["instruction"].tolist(), chosen["response"].tolist(), shape)
     others = []
@@ -44,6 +43,19 @@ def shape_rows(
         used = {*find_texts(file, mapped), *texts}
         others.append({name: values for name, values in file.columns.items() if name not in used})
     return {**texts, **_gather(chosen, others)}
+
+
+def check_shape(files: Sequence[Records], shape: Shape) -> None:
+    """Raise ValueError if a shape is none, or files of different columns are to keep theirs."""
+    if shape not in get_args(Shape):
+        raise ValueError(f"shape={shape!r} must be one of {', '.join(map(repr, get_args(Shape)))}")
+    other = next((file for file in files if set(file.columns) != set(files[0].columns)), None)
+    if shape == "same" and other is not None:
+        held = "; ".join(f"{Path(file.name).name} has {', '.join(file.columns)}" for file in (files[0], other))
+        raise ValueError(
+            f"files of different columns have no common shape: {held}; give --format trl, alpaca or messages (in "
+            "Python shape='trl')"
+        )
 
 
 def _texts(asked: list[str], answers: list[str], shape: Shape) -> dict[str, Column]:
@@ -72,6 +84,11 @@ def _gather(chosen: pd.DataFrame, files: Sequence[Mapping[str, Column]]) -> dict
             for row, value in zip(held, _listed(values), strict=True):
                 gathered[name][row] = value
     return dict(gathered)
+
+
+def _cut(talk: list[Any] | str, n: int) -> list[Any] | str:
+    """The first turns of a conversation, which may be written as JSON text."""
+    return json.dumps(json.loads(talk)[:n], ensure_ascii=False) if isinstance(talk, str) else list(talk)[:n]
 
 
 def _listed(values: Column) -> list[Any]:

@@ -21,7 +21,7 @@ CALLS = ("tool_calls", "function_call")
 
 
 def read_turns(records: Records, column: str) -> pd.DataFrame:
-    """A row per turn of the conversations in `column`, in order.
+    """A row per turn of the conversations in `column`, in order; a conversation may be written as JSON text.
 
     Columns row (which record), place (which turn, from 0), role (user, assistant, system, tool), text, calls (whether
     it calls tools; a text of JSON then holds the calls) and not_text: what else it holds, '' for nothing.
@@ -39,11 +39,10 @@ def _turns(records: Records, column: str) -> pd.DataFrame:
     """Columns row, role, text, calls, not_text, a row per turn in order."""
     values = records.columns[column]
     if not isinstance(values, list):
-        if is_text(values.type):
-            raise ValueError(f"{records.place(0)}: {column!r} must be a list of turns")
-        if keys := _plain_keys(values.type, records, column):
+        written = is_text(values.type)
+        if not written and (keys := _plain_keys(values.type, records, column)):
             return _arrow_turns(values, records, keys)
-        values = values.to_pylist()
+        values = [_parse(value) if written else value for value in values.to_pylist()]
     turns = []
     for row, conversation in enumerate(values):
         if conversation is MISSING or not isinstance(conversation, list):
@@ -60,6 +59,14 @@ def _turns(records: Records, column: str) -> pd.DataFrame:
     return table.assign(
         role=table["role"].astype("str"), text=text, calls=table["calls"].astype(bool), row=table["row"].astype("int64")
     )
+
+
+def _parse(text: str | None) -> Any:
+    """The value that a text of JSON writes; other texts as they are."""
+    try:
+        return json.loads(text or "")
+    except ValueError:
+        return text
 
 
 def _turn(turn: Any) -> tuple[str, Any, bool, str] | None:

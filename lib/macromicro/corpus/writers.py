@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from macromicro.corpus.readers import arrow_column
-from macromicro.corpus.records import MISSING, Column
+from macromicro.corpus.records import MISSING, Column, is_text
 from macromicro.study.files import write_aside
 
 SUFFIXES = (".jsonl", ".json", ".csv", ".parquet")
@@ -54,6 +54,13 @@ def save_columns(columns: Mapping[str, Column], path: str | Path) -> None:
             for place, row in enumerate(_rows(columns)):
                 file.write((between if place else "") + json.dumps(row, ensure_ascii=False, default=str))
             file.write(end)
+
+
+def find_json_text(columns: Mapping[str, Column]) -> list[str]:
+    """The columns that Parquet holds as JSON text, since their lists and objects are of several types."""
+    lists = [name for name, values in columns.items() if isinstance(values, list)]
+    nested = [name for name in lists if any(isinstance(value, list | dict) for value in columns[name])]
+    return [name for name in nested if is_text(arrow_column(columns[name]).type)]
 
 
 def _rows(columns: Mapping[str, Column]) -> Iterator[dict[str, Any]]:
