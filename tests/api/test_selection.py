@@ -206,3 +206,33 @@ else:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_cannot_be_is_said_before_anything_is_annotated(frame, caplog):
+    caplog.set_level("INFO", "macromicro")
+    with pytest.raises(ValueError, match="stratify sauce: no such column; there are id, instruction"):
+        mm.select(frame, 6, stratify="sauce")
+    assert not any("annotating" in line for line in caplog.messages)
+    with pytest.raises(ValueError, match="shape='trll' must be one of 'same', 'trl'"):
+        mm.select(frame, 6, method="random").rows("trll")
+
+
+def test_samples_may_be_what_is_excluded(frame):
+    held_out = mm.read(frame[:5])
+    chosen = mm.select(frame, 6, method="random", exclude=held_out)
+    assert chosen.how["overlaps left out with"] == "DataFrame"
+    assert not set(chosen.table["instruction"]) & set(frame["instruction"][:5])
+
+
+def test_a_choice_below_chance_is_said(frame, caplog):
+    caplog.set_level("INFO", "macromicro")
+    short = pd.DataFrame({"instruction": [f"one {n}" for n in range(4)], "response": ["red", "blue", "green", "gold"]})
+    found = [
+        (mm.select(pd.concat([frame, short]), 2, tokenizer="words", settings=LOW, budget="tokens", seed=seed), n)
+        for n, seed in enumerate(range(12))
+    ]
+    below = [one.facts["types covered"] < one.facts["types that a random draw of this size covers"] for one, _ in found]
+    said = [line for line in caplog.messages if line.startswith("so few samples cover")]
+    assert 0 < sum(below) == len(said) < len(found)
+    assert all(one.facts["response words reached"] >= one.facts["response words to reach"] for one, _ in found)
+    assert [set(one.shift["measure"]) >= {"samples"} for one, _ in found] == [True] * 12

@@ -167,7 +167,7 @@ def test_quality_of_several_files(tmp_path):
     asked = ("select", "a.jsonl", "b.jsonl", "-n", "100%", "-o", "x.jsonl", "--method", "random", "--quality", "score")
     assert not run(tmp_path, *asked).error
     assert sorted(row["score"] for row in lines(tmp_path, "x.jsonl")) == [2, 2.5, 3, 3.5]
-    write(tmp_path, [{"instruction": "b", "response": "x"}], "b.jsonl")
+    write(tmp_path, [{"instruction": "b", "response": "x", "score": None}], "b.jsonl")
     assert "b.jsonl, line 1: quality needs a number in 'score', but it is missing" in run(tmp_path, *asked).error
 
 
@@ -271,3 +271,25 @@ def test_chinese_is_measured_in_words(tmp_path):
     assert "cut by the dictionaries of ICU" in done.out
     [length] = [line.split()[-1] for line in done.out.splitlines() if line.split()[:2] == ["instruction", "SL"]]
     assert float(length) == 4  # 我 喜欢 吃 机器, 我 喜欢 吃 春天
+
+
+def test_a_list_of_skipped_records_of_an_earlier_output_goes(tmp_path):
+    good = [{"instruction": f"q{n}", "response": f"a{n}"} for n in range(4)]
+    (tmp_path / "my.jsonl").write_text("".join(json.dumps(one) + "\n" for one in good) + "{\n")
+    asked = ("select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random")
+    assert run(tmp_path, *asked, "--bad-rows", "skip").error == ""
+    assert lines(tmp_path, "x.jsonl.bad.jsonl")[0]["place"] == "my.jsonl, line 5"
+    write(tmp_path, good)
+    assert run(tmp_path, *asked).error == ""
+    assert not (tmp_path / "x.jsonl.bad.jsonl").exists()
+
+
+def test_an_output_that_cannot_hold_the_rows_is_refused_first(tmp_path):
+    talk = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    write(tmp_path, [{"messages": talk}])
+    asked = ("select", "my.jsonl", "-n", 1, "-o", "x.csv", "--method", "random")
+    assert "x.csv: conversations are lists of turns, which CSV cannot hold" in run(tmp_path, *asked).error
+    assert run(tmp_path, *asked, "--format", "trl").error == ""
+    write(tmp_path, [{"instruction": "q", "response": "a"}], "more.jsonl")
+    done = run(tmp_path, "select", "my.jsonl", "more.jsonl", "-n", 1, "-o", "x.jsonl")
+    assert "my.jsonl has messages; more.jsonl has instruction, response; give --format trl, alpaca" in done.error

@@ -92,7 +92,7 @@ def hold_length(
     low, high = band
     limits = (low or 0, sys.maxsize if high is None else high)
     reasons = find_outside(lengths, limits, f"{unit} in the response")
-    return samples.drop(reasons, **{f"responses outside {shown} {unit}, dropped": _count(reasons)})
+    return _leave_out(samples, reasons, {f"responses outside {shown} {unit}, dropped": _count(reasons)})
 
 
 def name_quality(name: str) -> str:
@@ -107,7 +107,9 @@ def name_quality(name: str) -> str:
 
 def name_source(source: Any) -> str:
     """What a source is called, without folders of the machine."""
-    return source_name(str(source)) if not hasattr(source, "shape") else type(source).__name__
+    if isinstance(source, Samples):
+        return source.name
+    return source_name(str(source)) if isinstance(source, str | Path) else type(source).__name__
 
 
 def _leave_out(samples: Samples, reasons: NDArray[Any], facts: dict[str, Any]) -> Samples:

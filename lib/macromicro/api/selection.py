@@ -18,10 +18,11 @@ from macromicro.api.pool import Band, Budget, Pool, Recipe, check_size, count_sa
 from macromicro.api.reading import as_samples
 from macromicro.api.samples import Repeats, Samples, describe_files
 from macromicro.api.settings import Settings, describe_choice, make_settings
+from macromicro.corpus.records import Column
 from macromicro.corpus.shapes import Shape
-from macromicro.corpus.writers import save_columns
+from macromicro.corpus.writers import find_json_text, save_columns
 from macromicro.select.card import save_card
-from macromicro.select.choose import choose, choose_by_group
+from macromicro.select.choose import BY_CHANCE, COVERED, Choice, choose, choose_by_group
 from macromicro.select.shift import describe_shift
 from macromicro.study.files import name_only, write_aside
 from macromicro.study.sections import Granularity, Method, Part
@@ -54,7 +55,9 @@ class Selection(Samples):
         """How length, sources and near-duplicates moved: measure, all, random, chosen (`shift.describe_shift`)."""
         table = self.pool.samples.table
         rows = np.flatnonzero(table["id"].isin(self.table["id"]))
-        return describe_shift(table, rows, stream("shift", self.recipe.seed), quality=self.pool.quality)
+        weights = self.pool.lengths if self.recipe.budget == "tokens" else None
+        rng = stream("shift", self.recipe.seed)
+        return describe_shift(table, rows, rng, quality=self.pool.quality, weights=weights)
 
     @cached_property
     def how(self) -> dict[str, Any]:
@@ -95,6 +98,7 @@ class Selection(Samples):
                 self.table, aside, data_file=str(path), columns=rows, command=self._show_call(), **self.describe()
             )
             save_columns(rows, path)
+        say_json_text(rows, path)
 
     def _show_call(self) -> str:
         """The call that chooses the same again; what differs from the defaults."""
@@ -137,8 +141,8 @@ def select(
     (`likelihood:MODEL`), that of a response by SmolLM2-135M or another chat model (`rate_likelihood`): the choice is
     among the best `quality_share`; stratify, a column of which the mix of values is kept; length, the least and the
     largest response in tokens of `tokenizer`, None for no limit; budget, `tokens`: as many samples as reach the
-    response tokens that `size` have on average; near_duplicates, whether what says nearly the same as another is left
-    out; exclude, an evaluation set with which samples must not overlap.
+    response tokens that `size` samples with a type have on average; near_duplicates, whether what says nearly the same
+    as another is left out; exclude, an evaluation set with which samples must not overlap.
     Raises ValueError if an argument or setting is wrong, if the samples or the pool at this level are fewer than the
     size, and as `read` and `annotate`.
 
@@ -155,7 +159,17 @@ def select(
         size, part, granularity, level, method, tokenizer, Path(types) if isinstance(types, str) else types, quality,
         quality_share, stratify, length, budget, near_duplicates, exclude, seed, as_folder(cache), settings,
     )  # fmt: skip
-    return _choose_from(fill_pool(as_samples(samples), recipe), recipe)
+    usable = as_samples(samples)
+    if stratify is not None:
+        usable.find_column(stratify, "stratify")
+    return _choose_from(fill_pool(usable, recipe), recipe)
+
+
+def say_json_text(rows: Mapping[str, Column], path: str | Path) -> None:
+    """Which columns a Parquet file has as JSON text."""
+    if Path(path).suffix == ".parquet":
+        for name in find_json_text(rows):
+            say(f"{name} is JSON text in {Path(path).name}: no Parquet type holds all its values; .jsonl keeps them")
 
 
 def _choose_from(pool: Pool, recipe: Recipe) -> Selection:
@@ -164,15 +178,31 @@ def _choose_from(pool: Pool, recipe: Recipe) -> Selection:
     say(f"choosing {size:,} of {len(samples):,} samples, method {recipe.method}")
     given: dict[str, Any] = {"method": recipe.method, "size": size, "level": recipe.level, "seed": recipe.seed}
     given |= {"types": pool.types, "embed": lambda texts: pool.vectors[texts.index]}
-    given["weights"] = pool.lengths if recipe.budget == "tokens" else None
+    if recipe.budget == "tokens":
+        given |= {"weights": pool.lengths, "unit": f"response {pool.unit}"}
     if recipe.stratify is None:
         choice = choose(samples.table, pool.part, **given)
     else:
         groups = samples.find_column(recipe.stratify, "stratify").astype("str").fillna("")
         choice = choose_by_group(samples.table, pool.part, groups, **given)
+    _say_odd(choice, pool, recipe)
     chosen = samples.drop(choice.reasons)
     held = {field.name: getattr(chosen, field.name) for field in fields(Samples)}
     return Selection(**held, facts=choice.facts, pool=pool, recipe=recipe)
+
+
+def _say_odd(choice: Choice, pool: Pool, recipe: Recipe) -> None:
+    """What a person would not expect: samples that cannot be drawn, and fewer types than by chance at level 100."""
+    if recipe.method != "even" or pool.types is None:
+        return
+    if n := len(pool.types.untyped):
+        say(f"{n:,} samples carry no type and cannot be drawn for one: they are left out")
+    covered, by_chance = choice.facts[COVERED], choice.facts[BY_CHANCE]
+    if recipe.level == 100 and covered < by_chance:
+        say(
+            f"so few samples cover {covered:,} types, and a random draw of equal size {by_chance:,}: choose more of "
+            "them, or by method max-coverage"
+        )
 
 
 def _show_value(value: Any) -> str:

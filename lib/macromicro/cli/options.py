@@ -68,7 +68,10 @@ def check_share(share: str | None) -> str | None:
     """The percentage as it was given. Raises BadParameter if it is none."""
     if share is not None and not share.endswith("%"):
         raise typer.BadParameter(f"{share!r} is no percentage such as 50%")
-    return share and check_size(share)
+    try:
+        return share and check_size(share)
+    except typer.BadParameter:
+        raise typer.BadParameter(f"{share!r} must be above 0% and at most 100%, such as 50%") from None
 
 
 def check_size(size: str) -> str:

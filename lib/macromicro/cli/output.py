@@ -87,11 +87,19 @@ def write_chosen(
 
 
 def write_bad(bad: BadRows, output: str) -> None:
-    """List the records that were skipped in OUTPUT.bad.jsonl: place, reason. To a pipe, nothing is written."""
-    if bad.found and output != "-":
-        places, reasons = zip(*list_bad(bad), strict=True)
-        write_columns({"place": list(places), "reason": list(reasons)}, f"{output}{SKIPPED}")
-        say(f"skipped records are listed in {output}{SKIPPED}")
+    """List the records that were skipped in OUTPUT.bad.jsonl: place, reason. To a pipe, nothing is written.
+
+    Where none were skipped, the list of an earlier output of this name goes.
+    """
+    if output == "-":
+        return
+    listed = f"{output}{SKIPPED}"
+    if not bad.found:
+        Path(listed).unlink(missing_ok=True)
+        return
+    places, reasons = zip(*list_bad(bad), strict=True)
+    write_columns({"place": list(places), "reason": list(reasons)}, listed)
+    say(f"skipped records are listed in {listed}")
 
 
 def write_columns(columns: Mapping[str, Column], output: str) -> None:

@@ -28,7 +28,10 @@ from macromicro.cli.options import (
 
 def select(
     files: Files,
-    size: Annotated[str, typer.Option("--size", "-n", callback=check_size, help="How many samples, or 10%.")],
+    size: Annotated[
+        str,
+        typer.Option("--size", "-n", callback=check_size, help="How many samples, or 10% of those that filters leave."),
+    ],
     output: Annotated[str, typer.Option("--output", "-o", help="Where to: .jsonl, .json, .csv, .parquet, or -.")],
     part: Annotated[Part | None, PART] = None,
     granularity: Annotated[Granularity | None, GRANULARITY] = None,
@@ -62,7 +65,9 @@ def select(
     ] = None,
     budget: Annotated[
         Literal["samples", "tokens"],
-        typer.Option(help="tokens: as many samples as reach the response tokens that SIZE have on average."),
+        typer.Option(
+            help="tokens: as many samples as reach the response tokens that SIZE with a type have on average."
+        ),
     ] = "samples",
     near_duplicates: Annotated[
         Literal["keep", "drop"], typer.Option(help="drop: leave out what says nearly the same as another sample.")

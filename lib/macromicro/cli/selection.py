@@ -11,8 +11,8 @@ from macromicro.api.annotation import check_tokenizer
 from macromicro.api.messages import say_all
 from macromicro.api.pool import Band, Budget
 from macromicro.api.reading import Use, read
-from macromicro.api.samples import Repeats
-from macromicro.api.selection import select
+from macromicro.api.samples import Repeats, Samples
+from macromicro.api.selection import say_json_text, select
 from macromicro.cli.output import (
     check_output,
     name_inputs,
@@ -25,7 +25,8 @@ from macromicro.cli.output import (
 )
 from macromicro.cli.settings import read_settings
 from macromicro.corpus.conversations import Turns
-from macromicro.corpus.shapes import Shape
+from macromicro.corpus.shapes import Shape, check_shape
+from macromicro.corpus.text_columns import find_texts
 from macromicro.corpus.writers import SUFFIXES
 from macromicro.study.sections import Granularity, Method, Part
 
@@ -75,6 +76,7 @@ def select_files(options: Options) -> None:
         *options.files, columns=parse_columns(options.column), turns=options.turns, repeats=options.repeats,
         bad_rows=options.bad_rows,
     )  # fmt: skip
+    _check_shape(samples, options)
     chosen = select(
         samples, options.size, part=options.part, granularity=options.granularity, level=options.level,
         method=options.method, tokenizer=options.tokenizer, types=options.types, quality=options.quality,
@@ -85,6 +87,7 @@ def select_files(options: Options) -> None:
     )  # fmt: skip
     rows = chosen.rows(options.format)
     write_chosen(rows, options.output, chosen.table, card, command=shown_command(sys.argv[1:]), **chosen.describe())
+    say_json_text(rows, options.output)
     if options.rejected:
         write_columns({str(name): chosen.dropped[name].tolist() for name in chosen.dropped}, options.rejected)
     write_bad(samples.bad, options.output)
@@ -110,6 +113,18 @@ def _place_outputs(options: Options) -> Path | None:
     if options.rejected:
         check_output(options.rejected, SUFFIXES, **places, subset=options.output)
     return place_card(options.card, options.output, **places, rejected=options.rejected)
+
+
+def _check_shape(samples: Samples, options: Options) -> None:
+    """Refuse a shape that the rows cannot have in the output, before anything is annotated."""
+    check_shape(samples.records, options.format)
+    texts = [find_texts(found, named) for found, named in zip(samples.records, samples.mapped, strict=True)]
+    listed = options.format == "messages" or (options.format == "same" and any(len(names) == 1 for names in texts))
+    if listed and Path(options.output).suffix == ".csv":
+        raise ValueError(
+            f"{options.output}: conversations are lists of turns, which CSV cannot hold: write .jsonl, .json or "
+            ".parquet, or give --format trl or alpaca"
+        )
 
 
 def _moved(shift: pd.DataFrame) -> dict[str, str]:
