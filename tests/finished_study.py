@@ -8,6 +8,7 @@ from typing import get_args
 import nbformat
 import numpy as np
 import pandas as pd
+from macromicro.analyse.declared import Roles, compare_declared
 from macromicro.analyse.outcome import analyse_levels
 from macromicro.annotate.types import TypeMatrix, save_types
 from macromicro.graph import provenance
@@ -133,6 +134,7 @@ def write_tables(out: Layout, study: Study) -> None:
     tables[out.results / "judge_slopes.parquet"] = pd.concat(
         [slopes.assign(judge="likelihood"), slopes.assign(judge="length", slope=-slopes["slope"])]
     )
+    tables[out.results / "contrasts.parquet"] = compare_declared(points, Roles((), (), ()))
     tables[out.results / "answers.parquet"] = pd.DataFrame(
         ANSWERS, columns=["question", "subject", "answer", "sentence"]
     )

@@ -37,7 +37,7 @@ def tabulate_answers(out: Layout) -> pd.DataFrame:
 
 def tabulate_slopes(out: Layout) -> pd.DataFrame:
     """The slope of every strategy and what may be said of it."""
-    return brief.summarise_slopes(_read(out, "slopes"), _read(out, "decisions"))
+    return brief.summarise_slopes(_read(out, "slopes"), _read(out, "decisions"), _read(out, "levels"))
 
 
 def advise(out: Layout) -> str:
@@ -45,7 +45,8 @@ def advise(out: Layout) -> str:
     slopes = _read(out, "slopes")
     of_claims = slopes[slopes["strategy"].isin(SIX)]  # variants may have fewer seeds, and rivals have no slope
     seeds = (of_claims if len(of_claims) else slopes)["n_seeds"].dropna()
-    return brief.advise(_read(out, "answers"), int(seeds.min()) if len(seeds) else 0)
+    answers, levels, contrasts, scores = (_read(out, name) for name in ("answers", "levels", "contrasts", "scores"))
+    return brief.advise(answers, levels, contrasts, scores, int(seeds.min()) if len(seeds) else 0)
 
 
 def warn_incomplete(study: Study) -> str:
