@@ -1,6 +1,7 @@
 """Measuring by a call: the numbers of the command, as tables."""
 
 import json
+from functools import partial
 
 import macromicro as mm
 import pandas as pd
@@ -76,3 +77,17 @@ def test_reference_changes_novelty_and_nothing_else():
     same = alone.table["metric"] != "NovelSum"
     pd.testing.assert_frame_equal(alone.table[same], beside.table[same])
     assert beside.about["NovelSum"].startswith("density among the samples of DataFrame")
+
+
+def test_a_misspelled_tokenizer_fails_before_anything_is_read(tmp_path):
+    message = "tokenizer wrods: no such tokenizer; did you mean words?"
+    (tmp_path / "rules.yaml").write_text("response.SL: {min: 1}")
+    for asked in (
+        ("measure", "no.jsonl"),
+        ("compare", "no.jsonl", "-"),
+        ("check", "no.jsonl", "--rules", "rules.yaml"),
+    ):
+        assert run(tmp_path, *asked, "--tokenizer", "wrods").error == f"macromicro: {message}"
+    for measuring in (mm.measure, partial(mm.compare, pd.DataFrame(ONE))):
+        with pytest.raises(ValueError, match=message.replace("?", r"\?")):
+            measuring("no.jsonl", tokenizer="wrods")

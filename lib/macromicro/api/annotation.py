@@ -67,21 +67,26 @@ def as_folder(place: Path | str | None) -> Path | None:
 
 
 def check_tokenizer(tokenizer: str, settings: TypeSettings) -> None:
-    """Raise ValueError if the tokenizer that is named cannot be loaded, before anything is read."""
-    from macromicro.annotate.tokenizers import BPE
+    """Raise ValueError if the tokenizer that types are made with cannot be loaded, before anything is read."""
+    if settings.tokens.unit == "token":
+        _check_opens(settings.tokens.tokenizer or tokenizer, settings.tokens.revision)
 
-    name = settings.tokens.tokenizer or tokenizer
-    if settings.tokens.unit == "token" and name != BPE:
-        if close := get_close_matches(name, [BPE, "words"], n=1):
-            raise ValueError(f"tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
-        _check_opens(name, settings.tokens.revision)
+
+def check_token_maker(name: str) -> None:
+    """Raise ValueError if the tokenizer that `token_maker` is given cannot be loaded, before anything is read."""
+    if name != "words":
+        _check_opens(name, None)
 
 
 @remember
 def _check_opens(name: str, revision: str | None) -> None:
     """Raise ValueError if a tokenizer cannot be loaded; once it could, it is not loaded for this again."""
-    from macromicro.annotate.tokenizers import open_tokenizer
+    from macromicro.annotate.tokenizers import BPE, open_tokenizer
 
+    if name == BPE:
+        return
+    if close := get_close_matches(name, [BPE, "words"], n=1):
+        raise ValueError(f"tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
     open_tokenizer(name, pd.DataFrame(), revision=revision)
 
 

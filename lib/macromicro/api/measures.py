@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from macromicro.api.annotation import as_folder, embedder, token_maker
+from macromicro.api.annotation import as_folder, check_token_maker, embedder, token_maker
 from macromicro.api.reading import Source, open_groups
 from macromicro.api.samples import Samples
 from macromicro.api.settings import Settings, make_settings
@@ -79,15 +79,16 @@ def measure(
     Parameters: samples, of a source all are measured, of `Samples` those that are left in; reference, among which
     NovelSum measures density, by default all; tokenizer, cache and settings as in `annotate`; vendi_order, of the Vendi
     score; intervals, whether 95 % intervals are made, which takes 50 times as long.
-    Raises ValueError if there are fewer than two samples, and as `read`.
+    Raises ValueError if a setting is wrong or the tokenizer cannot be loaded, before anything is read; if there are
+    fewer than two samples; and as `read`.
 
     >>> measured = measure(pd.DataFrame({"instruction": ["a", "b"], "response": ["red", "red blue"]}))
     >>> float(measured.table.set_index(["part", "metric"]).loc[("response", "SL"), "value"])
     1.5
     """
+    how = _how(tokenizer, vendi_order, intervals, seed, cache, settings)
     name = "after" if before is not None else "value"
     read = _read_all({"before": before, name: samples} if before is not None else {name: samples}, reference)
-    how = _how(tokenizer, vendi_order, intervals, seed, cache, settings)
     datasets = dict(read.rows)
     if before is not None:
         n_before = len(read.rows["before"])
@@ -121,8 +122,8 @@ def compare(
     Beside the difference stands how far two random halves of both together differ (`chance`), and where they are not of
     one size follow the metrics that move with it at other sizes. Parameters and errors: as of `measure`.
     """
-    read = _read_all({"one": one, "two": two}, reference)
     how = _how(tokenizer, vendi_order, intervals, seed, cache, settings)
+    read = _read_all({"one": one, "two": two}, reference)
     sizes = {name: len(rows) for name, rows in read.rows.items()}
     n_compared, rng = min(sizes.values()), np.random.default_rng(seed)
     equal = {name: rows[draw_baseline(sizes[name], n_compared, rng)] for name, rows in read.rows.items()}
@@ -172,6 +173,8 @@ def _open(corpus: Corpus) -> Samples:
 def _how(
     tokenizer: str, vendi_order: float, intervals: bool, seed: int, cache: Path | str | None, settings: Settings
 ) -> _How:
+    """The arguments. Raises ValueError if the tokenizer cannot be loaded or a setting is wrong."""
+    check_token_maker(tokenizer)
     return _How(tokenizer, vendi_order, intervals, seed, as_folder(cache), make_settings(settings))
 
 

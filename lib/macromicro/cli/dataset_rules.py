@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from macromicro.api.annotation import embedder, token_maker
+from macromicro.api.annotation import check_token_maker, embedder, token_maker
 from macromicro.api.reading import open_groups
 from macromicro.cli.output import parse_columns
 from macromicro.corpus.clean import find_unusable
@@ -61,9 +61,10 @@ def check_dataset(
 ) -> int:
     """Print for each rule the value, the bounds and whether it holds; 1 if one is broken, else 0.
 
-    Raises ValueError as `read_rules`, and if the file cannot be read or tokenized.
+    Raises ValueError as `read_rules`, and if the tokenizer cannot be loaded or the file read or tokenized.
     """
     bounds = read_rules(rules)
+    check_token_maker(tokenizer)
     samples = open_groups({"": [file]}, columns=parse_columns(columns))[""].table
     values = find_facts(samples, bounds)
     metrics = [METRIC_OF[name] for name in bounds if name in METRIC_OF]

@@ -63,11 +63,13 @@ def measure(
       macromicro measure subset.jsonl --before my.jsonl --cache cache
       macromicro measure my.jsonl --reference world.parquet --intervals --json
     """  # noqa: D301
+    from macromicro.api.annotation import check_token_maker
     from macromicro.api.measures import measure as measure_samples
     from macromicro.cli.comparison_output import open_datasets, write_comparison
     from macromicro.cli.settings import read_settings
 
     settings = read_settings(set_ or [])
+    check_token_maker(tokenizer)
     given = {"samples": files, "before": before, "reference": reference}
     measured = measure_samples(
         **open_datasets(given, column, turns, bad_rows), tokenizer=tokenizer, vendi_order=vendi_order,
@@ -108,11 +110,13 @@ def compare(
     \b
       macromicro compare one.jsonl two.jsonl --intervals --cache cache
     """  # noqa: D301
+    from macromicro.api.annotation import check_token_maker
     from macromicro.api.measures import compare as compare_samples
     from macromicro.cli.comparison_output import open_datasets, write_comparison
     from macromicro.cli.settings import read_settings
 
     settings = read_settings(set_ or [])
+    check_token_maker(tokenizer)
     given = {"one": one, "two": two, "reference": reference}
     compared = compare_samples(
         **open_datasets(given, column, turns, bad_rows), tokenizer=tokenizer, vendi_order=vendi_order,
