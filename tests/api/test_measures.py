@@ -6,6 +6,8 @@ from functools import partial
 import macromicro as mm
 import pandas as pd
 import pytest
+from macromicro.api.measures import list_left_out
+from macromicro.api.settings import make_settings
 
 from tests.cli.test_bad_input import run, write
 
@@ -77,6 +79,18 @@ def test_reference_changes_novelty_and_nothing_else():
     same = alone.table["metric"] != "NovelSum"
     pd.testing.assert_frame_equal(alone.table[same], beside.table[same])
     assert beside.about["NovelSum"].startswith("density among the samples of DataFrame")
+
+
+def test_another_model_is_not_left_out():
+    english = pd.DataFrame({"instruction": ["say it again"] * 200, "response": ["no"] * 200})
+    chinese = english.assign(response="我喜欢吃苹果和香蕉")
+    assert set(list_left_out([english, chinese], make_settings({"embed.model": "static"}))) == {
+        "ED",
+        "Vendi",
+        "NovelSum",
+    }
+    assert list_left_out([chinese], make_settings({"embed.model": "owner/model"})) == {}
+    assert list_left_out([english], make_settings(None)) == {}
 
 
 def test_a_misspelled_tokenizer_fails_before_anything_is_read(tmp_path):

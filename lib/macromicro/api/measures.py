@@ -1,6 +1,6 @@
 """How diverse samples are, alone, beside what they were chosen from, or beside others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -8,11 +8,12 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from macromicro.api.annotation import as_folder, check_token_maker, embedder, token_maker
+from macromicro.api.annotation import as_folder, check_token_maker, embedder, token_maker, why_not_embed
 from macromicro.api.reading import Source, open_groups
 from macromicro.api.samples import Samples
 from macromicro.api.settings import Settings, make_settings
 from macromicro.measure.comparison import (
+    PARTS,
     Comparison,
     Rows,
     add_difference,
@@ -21,7 +22,7 @@ from macromicro.measure.comparison import (
     join_datasets,
 )
 from macromicro.measure.rarefaction import draw_halves, draw_smaller
-from macromicro.measure.single import MAX_NOVELSUM
+from macromicro.measure.single import MAX_NOVELSUM, OF_EMBEDDINGS
 from macromicro.measure.summary import OF_SIZE, sum_up
 from macromicro.select.select import draw_baseline
 from macromicro.study.sections import TypeSettings
@@ -79,6 +80,7 @@ def measure(
     Parameters: samples, of a source all are measured, of `Samples` those that are left in; reference, among which
     NovelSum measures density, by default all; tokenizer, cache and settings as in `annotate`; vendi_order, of the Vendi
     score; intervals, whether 95 % intervals are made, which takes 50 times as long.
+    Metrics of embeddings are missing, with the reason, where the model does not read the language of the texts.
     Raises ValueError if a setting is wrong or the tokenizer cannot be loaded, before anything is read; if there are
     fewer than two samples; and as `read`.
 
@@ -140,6 +142,17 @@ def compare(
     counts["n_shared_instructions"] = count_shared(read.tables["one"], read.tables["two"])
     summary = sum_up(table, "one", "two", {"one": "ONE", "two": "TWO"})
     return Measured(_about(read, counts, unit, how), table, missing[shown], summary, at_sizes)
+
+
+def list_left_out(tables: Iterable[pd.DataFrame], settings: TypeSettings) -> dict[str, str]:
+    """The metrics that would mean nothing, with the reason: those of embeddings, where the model cannot read the texts.
+
+    They are left out of both parts and of all datasets as soon as one part of one of the tables is such, so that every
+    value stands beside the one that it is compared with.
+    """
+    texts = (table[part] for table in tables for part in PARTS)
+    reason = next((why for one in texts if (why := why_not_embed(one, settings))), "")
+    return dict.fromkeys(OF_EMBEDDINGS, reason) if reason else {}
 
 
 class _Read(NamedTuple):
@@ -206,6 +219,7 @@ def _compare(
         datasets,
         tokenize=tokenize,
         embed=embedder(how.cache, how.settings),
+        left_out=list_left_out(read.tables.values(), how.settings),
         reference=read.reference,
         vendi_order=how.vendi_order,
         interval_of=interval_of if how.intervals else (),

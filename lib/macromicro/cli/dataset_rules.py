@@ -3,7 +3,7 @@
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from macromicro.api.annotation import check_token_maker, embedder, token_maker
+from macromicro.api.measures import list_left_out
 from macromicro.api.reading import open_groups
 from macromicro.cli.output import parse_columns
 from macromicro.corpus.clean import find_unusable
@@ -71,7 +72,7 @@ def check_dataset(
     unit = None
     if metrics:
         wanted = {part: [metric for metric in ALL_METRICS if (part, metric) in metrics] for part, _ in metrics}
-        measured, unit = _measure(samples, wanted, tokenizer, embedder(cache, settings))
+        measured, unit = _measure(samples, wanted, tokenizer, cache, settings)
         values |= {name: measured[METRIC_OF[name]] for name in bounds if name in METRIC_OF}
     holds = {name: low <= values[name].number <= high for name, (low, high) in bounds.items()}
     about = {"file": source_name(file), "rules": rules.name, **({"unit": unit} if unit else {})}
@@ -137,7 +138,11 @@ def find_facts(samples: pd.DataFrame, names: Mapping[str, Any] | Sequence[str]) 
 
 
 def _measure(
-    samples: pd.DataFrame, wanted: Mapping[str, Sequence[str]], tokenizer: str, embed: Callable[[pd.Series], Any]
+    samples: pd.DataFrame,
+    wanted: Mapping[str, Sequence[str]],
+    tokenizer: str,
+    cache: Path | None,
+    settings: TypeSettings,
 ) -> tuple[dict[tuple[str, str], Value], str | None]:
     """The metrics wanted of each part by part and metric, and the unit of tokens where one of them reads any."""
     if len(samples) < 2:
@@ -148,8 +153,9 @@ def _measure(
         samples,
         {"value": np.arange(len(samples))},
         tokenize=lambda texts: open_tokenizer()[0](texts),
-        embed=embed,
+        embed=embedder(cache, settings),
         metrics=wanted,
+        left_out=list_left_out([samples], settings),
     )
     keys = zip(missing["part"], missing["metric"], strict=True)
     reasons = dict(zip(keys, missing["reason"].map(str), strict=True))
