@@ -72,6 +72,18 @@ def test_samples_that_were_left_out_do_not_count():
     assert mm.measure(mm.read(repeated)).about["n_samples"] == {"value": 8}
 
 
+def test_samples_without_text_are_counted_and_measured(tmp_path):
+    rows = [*ONE, {"instruction": "who?", "response": " "}, {"instruction": "\u200b", "response": ""}]
+    write(tmp_path, rows, "empty.jsonl")
+    measured = mm.measure(pd.DataFrame(rows))
+    assert measured.about["n_samples"] == {"value": 10} and measured.about["n_without_text"] == {"value": 2}
+    assert measured.table.set_index(["part", "metric"]).loc[("response", "SL"), "value"] == 5 * 8 / 10
+    assert mm.measure(mm.read(pd.DataFrame(rows))).about["n_without_text"] == {"value": 0}
+    assert "\nn without text: one 0, two 2\n" in run(tmp_path, "compare", "two.jsonl", "empty.jsonl").out
+    asked = ("measure", "two.jsonl", "--before", "empty.jsonl", "--json")
+    assert json.loads(run(tmp_path, *asked).out)["n_without_text"] == {"before": 2, "after": 0}
+
+
 def test_reference_changes_novelty_and_nothing_else():
     frame = pd.DataFrame(ONE)
     world = pd.DataFrame([*ONE, *TWO, *[{"instruction": f"w {n}", "response": f"w {n}"} for n in range(20)]])

@@ -12,6 +12,7 @@ from macromicro.api.annotation import as_folder, check_token_maker, embedder, to
 from macromicro.api.reading import Source, open_groups
 from macromicro.api.samples import Samples
 from macromicro.api.settings import Settings, make_settings
+from macromicro.corpus.clean import lack_text
 from macromicro.measure.comparison import (
     PARTS,
     Comparison,
@@ -38,7 +39,7 @@ class Measured:
 
     Attributes
     ----------
-    about : what was measured, and how.
+    about : what was measured, and how; `n_without_text` are samples without instruction or response, which count too.
     table : a row per part and metric, a column per dataset, and for intervals NAME_low and NAME_high.
     missing : why values are missing: part, metric, dataset, reason.
     summary : by part, in a sentence, which dataset is more diverse.
@@ -80,9 +81,8 @@ def measure(
     Parameters: samples, of a source all are measured, of `Samples` those that are left in; reference, among which
     NovelSum measures density, by default all; tokenizer, cache and settings as in `annotate`; vendi_order, of the Vendi
     score; intervals, whether 95 % intervals are made, which takes 50 times as long.
-    Metrics of embeddings are missing, with the reason, where the model does not read the language of the texts.
-    Raises ValueError if a setting is wrong or the tokenizer cannot be loaded, before anything is read; if there are
-    fewer than two samples; and as `read`.
+    Metrics of embeddings are missing where the model does not read the language of the texts.
+    Raises ValueError if a setting is wrong, a tokenizer cannot be loaded or there is one sample only, and as `read`.
 
     >>> measured = measure(pd.DataFrame({"instruction": ["a", "b"], "response": ["red", "red blue"]}))
     >>> float(measured.table.set_index(["part", "metric"]).loc[("response", "SL"), "value"])
@@ -99,7 +99,7 @@ def measure(
     n_trained = len(read.rows["before" if before is not None else name])
     interval_of = ["random", name] if before is not None else [name]
     (table, missing), unit = _compare(read, datasets, n_trained=n_trained, interval_of=interval_of, how=how)
-    counts = {"n_samples": {role: len(rows) for role, rows in datasets.items()}}
+    counts = {"n_samples": {role: len(rows) for role, rows in datasets.items()}, **_count_without_text(read)}
     summary = {}
     if before is not None:
         table = add_difference(table, "random", name)
@@ -138,7 +138,7 @@ def compare(
     table = table.assign(chance=(measured[HALVES[1]] - measured[HALVES[0]]).abs())
     at_sizes = _tabulate_sizes(measured, n_compared) if others else None
     shown = missing["metric"].isin(OF_SIZE) | ~missing["dataset"].isin(others)
-    counts = {"n_samples": sizes, "n_compared": n_compared}
+    counts = {"n_samples": sizes, **_count_without_text(read), "n_compared": n_compared}
     counts["n_shared_instructions"] = count_shared(read.tables["one"], read.tables["two"])
     summary = sum_up(table, "one", "two", {"one": "ONE", "two": "TWO"})
     return Measured(_about(read, counts, unit, how), table, missing[shown], summary, at_sizes)
@@ -226,6 +226,11 @@ def _compare(
         seed=how.seed,
     )
     return compared, unit
+
+
+def _count_without_text(read: _Read) -> dict[str, dict[str, int]]:
+    """Of each dataset how many samples have no instruction or no response; they are measured like all others."""
+    return {"n_without_text": {role: int(lack_text(read.tables[role]).sum()) for role in read.rows}}
 
 
 def _about(read: _Read, counts: Mapping[str, Any], unit: str, how: _How) -> dict[str, Any]:

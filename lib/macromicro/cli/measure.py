@@ -44,6 +44,9 @@ def measure(
     many metrics FILE is more diverse than that draw. With --intervals only differences whose interval leaves out zero
     count. SL judges no diversity, but most metrics move with it. Of every missing value is said why.
 
+    All samples of the file are measured, those without instruction or response and repeated ones too: `n without text`
+    counts the former. `select`, `annotate` and `report` leave both out, so that their numbers are of fewer samples.
+
     \b
       1-NR, 2-NR  different 1-grams and 2-grams over all        more is more diverse
       ED          mean cosine distance of embeddings            more is more diverse
