@@ -16,7 +16,8 @@ TWO = [{"instruction": f"ask {n}", "response": "yes it is so" + " indeed" * (n %
 
 
 @pytest.fixture(autouse=True)
-def files(tmp_path):
+def files(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     write(tmp_path, ONE, "one.jsonl")
     write(tmp_path, TWO, "two.jsonl")
 
@@ -36,7 +37,7 @@ def test_measures_are_those_of_the_command(tmp_path):
     before, after = pd.DataFrame(ONE), pd.DataFrame(TWO)
     measured = mm.measure(after, before=before)
     assert values(measured.table, ["before", "random", "after", "difference"]) == said["metrics"]
-    assert dict(measured.summary) == said["summary"]
+    assert dict(mm.measure("two.jsonl", before="one.jsonl").summary) == said["summary"]
     assert measured.missing.to_dict("records") == said["missing"]
 
 
@@ -82,6 +83,24 @@ def test_samples_without_text_are_counted_and_measured(tmp_path):
     assert "\nn without text: one 0, two 2\n" in run(tmp_path, "compare", "two.jsonl", "empty.jsonl").out
     asked = ("measure", "two.jsonl", "--before", "empty.jsonl", "--json")
     assert json.loads(run(tmp_path, *asked).out)["n_without_text"] == {"before": 2, "after": 0}
+
+
+def test_datasets_are_told_apart_by_their_names_or_their_part_in_the_call():
+    samples = mm.read("one.jsonl")
+    chosen = mm.select(samples, 4, method="random")
+    compared = mm.compare(chosen, samples)
+    assert compared.about["files"] == {"one": "one.jsonl (one)", "two": "one.jsonl (two)"}
+    assert compared.summary["response"].startswith("one.jsonl (one) is more diverse than one.jsonl (two) by ")
+    measured = mm.measure(chosen, before=samples, reference="two.jsonl")
+    assert measured.about["files"] == {"before": "one.jsonl (before)", "after": "one.jsonl (after)"}
+    assert measured.summary["response"].startswith("one.jsonl (after) is more diverse than the random draw by ")
+    assert "of two.jsonl;" in measured.about["NovelSum"]
+    many = [pd.DataFrame(ONE[:1])] * 8
+    compared = mm.compare(many, "two.jsonl")
+    assert compared.about["files"]["one"] == ", ".join(["DataFrame"] * 8)
+    assert compared.summary["response"].startswith(
+        f"{', '.join(['DataFrame'] * 8)[:59]}… is more diverse than two.jsonl"
+    )
 
 
 def test_reference_changes_novelty_and_nothing_else():

@@ -48,10 +48,11 @@ def n_distinct(rows, part="response"):
 def test_compare_sums_up_and_shows_other_sizes(folder):
     found = json.loads(run(folder, "compare", "many.jsonl", "few.jsonl", "--json"))
     response = found["summary"]["response"]
+    assert found["files"] == {"one": "many.jsonl", "two": "few.jsonl"}
     assert response.startswith(
-        "ONE is more diverse than TWO by 10 of 10 metrics of the responses and less by 0; of the two"
+        "many.jsonl is more diverse than few.jsonl by 10 of 10 metrics of the responses and less by 0; of the two"
     )
-    assert "MTLD says ONE and HD-D says ONE." in response
+    assert "MTLD says many.jsonl and HD-D says many.jsonl." in response
     assert "Mean length differs much (SL 6 and 9)" in response
     assert found["more_diverse"] | {"SL": None, "CR": "lower", "BL": "lower", "1-NR": "higher"} == found["more_diverse"]
     assert list(found["at_sizes"]) == [
@@ -99,8 +100,8 @@ def test_a_dataset_is_as_diverse_as_itself(folder):
     said = json.loads(run(folder, "compare", "few.jsonl", "few.jsonl", "--json"))["summary"]
     for part, sentence in said.items():
         assert sentence == (
-            f"ONE is more diverse than TWO by 0 of 10 metrics of the {part}s and less by 0 (10 equal); of the two that "
-            "length leaves alone, MTLD says neither and HD-D says neither."
+            f"few.jsonl (one) is more diverse than few.jsonl (two) by 0 of 10 metrics of the {part}s and less by 0 (10 "
+            "equal); of the two that length leaves alone, MTLD says neither and HD-D says neither."
         )
 
 
@@ -109,8 +110,8 @@ def test_measure_sums_up_against_the_random_draw(folder):
     (folder / "all.jsonl").write_text((folder / "many.jsonl").read_text() + (folder / "few.jsonl").read_text())
     found = json.loads(run(folder, "measure", "many.jsonl", "--before", "all.jsonl", "--json"))
     response = found["summary"]["response"]
-    assert response.startswith("FILE is more diverse than the random draw by ")
-    assert "MTLD says FILE and HD-D says FILE." in response
+    assert response.startswith("many.jsonl is more diverse than the random draw by ")
+    assert "MTLD says many.jsonl and HD-D says many.jsonl." in response
     after, drawn, difference = (found["metrics"][name]["response"] for name in ("after", "random", "difference"))
     assert difference["IE"] == pytest.approx(after["IE"] - drawn["IE"]) and difference["IE"] > 0
     sure = json.loads(run(folder, "measure", "many.jsonl", "--before", "all.jsonl", "--intervals", "--json"))
@@ -118,7 +119,7 @@ def test_measure_sums_up_against_the_random_draw(folder):
     signs = {name: -1 if name in ("CR", "BL") else 1 for name in low if name != "SL"}
     n_sure = sum((low[name] > 0) if sign > 0 else (high[name] < 0) for name, sign in signs.items())
     assert sure["summary"]["response"].startswith(
-        f"FILE is more diverse than the random draw by {n_sure} of 10 metrics"
+        f"many.jsonl is more diverse than the random draw by {n_sure} of 10 metrics"
     )
     assert sure["metrics"]["after"] == found["metrics"]["after"]
 

@@ -24,10 +24,11 @@ from macromicro.measure.comparison import (
 )
 from macromicro.measure.rarefaction import draw_halves, draw_smaller
 from macromicro.measure.single import MAX_NOVELSUM, OF_EMBEDDINGS
-from macromicro.measure.summary import OF_SIZE, sum_up
+from macromicro.measure.summary import OF_SIZE, sum_up, tell_apart
 from macromicro.select.select import draw_baseline
 from macromicro.study.sections import TypeSettings
 
+MAX_NAME = 60  # characters; a longer name, such as that of many files, is cut in sentences
 HALVES = ("random half", "other random half")
 Corpus: TypeAlias = Samples | Source | Sequence[Source]
 """Samples, of which those that are left in count; or one or several sources, all of whose samples do."""
@@ -42,7 +43,7 @@ class Measured:
     about : what was measured, and how; `n_without_text` are samples without instruction or response, which count too.
     table : a row per part and metric, a column per dataset, and for intervals NAME_low and NAME_high.
     missing : why values are missing: part, metric, dataset, reason.
-    summary : by part, in a sentence, which dataset is more diverse.
+    summary : by part, in a sentence, which dataset is more diverse, by its name; `my.jsonl (one)` where both have one.
     at_sizes : the metrics that move with size at other sizes, where two datasets are not of one size.
     """
 
@@ -89,21 +90,21 @@ def measure(
     1.5
     """
     how = _how(tokenizer, vendi_order, intervals, seed, cache, settings)
-    name = "after" if before is not None else "value"
-    read = _read_all({"before": before, name: samples} if before is not None else {name: samples}, reference)
+    name = "value" if before is None else "after"
+    read = _read_all(({} if before is None else {"before": before}) | {name: samples}, reference)
     datasets = dict(read.rows)
     if before is not None:
-        n_before = len(read.rows["before"])
-        drawn = draw_baseline(n_before, min(len(read.rows[name]), n_before), np.random.default_rng(seed))
+        n_before, rng = len(read.rows["before"]), np.random.default_rng(seed)
+        drawn = draw_baseline(n_before, min(len(read.rows[name]), n_before), rng)
         datasets = {"before": read.rows["before"], "random": drawn, name: read.rows[name]}
-    n_trained = len(read.rows["before" if before is not None else name])
-    interval_of = ["random", name] if before is not None else [name]
+    n_trained = len(read.rows.get("before", read.rows[name]))
+    interval_of = [role for role in datasets if role != "before"]
     (table, missing), unit = _compare(read, datasets, n_trained=n_trained, interval_of=interval_of, how=how)
     counts = {"n_samples": {role: len(rows) for role, rows in datasets.items()}, **_count_without_text(read)}
     summary = {}
     if before is not None:
-        table = add_difference(table, "random", name)
-        summary = sum_up(table, name, "random", {name: "FILE", "random": "the random draw"})
+        table, names = add_difference(table, "random", name), tell_apart(read.names, most=MAX_NAME)
+        summary = sum_up(table, name, "random", {**names, "random": "the random draw"})
     return Measured(_about(read, counts, unit, how), table, missing, summary)
 
 
@@ -140,7 +141,7 @@ def compare(
     shown = missing["metric"].isin(OF_SIZE) | ~missing["dataset"].isin(others)
     counts = {"n_samples": sizes, **_count_without_text(read), "n_compared": n_compared}
     counts["n_shared_instructions"] = count_shared(read.tables["one"], read.tables["two"])
-    summary = sum_up(table, "one", "two", {"one": "ONE", "two": "TWO"})
+    summary = sum_up(table, "one", "two", tell_apart(read.names, most=MAX_NAME))
     return Measured(_about(read, counts, unit, how), table, missing[shown], summary, at_sizes)
 
 
@@ -235,9 +236,10 @@ def _count_without_text(read: _Read) -> dict[str, dict[str, int]]:
 
 def _about(read: _Read, counts: Mapping[str, Any], unit: str, how: _How) -> dict[str, Any]:
     """What is to be said about the table."""
-    world = "all samples read" if read.reference is None else f"the samples of {read.names['reference']}"
+    names = tell_apart(read.names)
+    world = "all samples read" if read.reference is None else f"the samples of {names['reference']}"
     return {
-        "files": {role: name for role, name in read.names.items() if role != "reference"},
+        "files": {role: names[role] for role in read.rows},
         **counts,
         "unit": unit,
         "Vendi": f"order {how.vendi_order:g}",
