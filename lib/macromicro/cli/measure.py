@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from macromicro.cli.options import (
-    BadRowsOption,
+    BadRowsCountedOption,
     CacheOption,
     ColumnOption,
     Files,
@@ -31,7 +31,7 @@ def measure(
     intervals: IntervalsOption = False,
     json_: JsonOption = False,
     turns: TurnsOption = "first",
-    bad_rows: BadRowsOption = "fail",
+    bad_rows: BadRowsCountedOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -90,7 +90,7 @@ def compare(
     intervals: IntervalsOption = False,
     json_: JsonOption = False,
     turns: TurnsOption = "first",
-    bad_rows: BadRowsOption = "fail",
+    bad_rows: BadRowsCountedOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
