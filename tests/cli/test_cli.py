@@ -266,7 +266,7 @@ def test_an_error_is_one_line_and_leaves_nothing(folder, arguments, message, mon
 
 @pytest.mark.parametrize(
     ("command", "listed"),
-    [("select", True), ("annotate", True), ("report", True), ("measure", False), ("compare", False)],
+    [("select", True), ("annotate", True), ("report", True), ("measure", False), ("compare", False), ("check", False)],
 )
 def test_the_help_promises_a_list_of_bad_rows_only_where_one_is_written(command, listed, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["macromicro", command, "--help"])

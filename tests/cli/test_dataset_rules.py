@@ -117,6 +117,18 @@ def test_only_what_the_rules_name_is_computed(folder):
     assert [path.name for path in (folder / "cache").iterdir()] == ["embeddings"]
 
 
+def test_turns_are_chosen_and_bad_rows_skipped_and_counted(folder, capsys):
+    talk = [{"role": role, "content": f"{role} {n}"} for n in range(3) for role in ("user", "assistant")]
+    (folder / "talk.jsonl").write_text(json.dumps({"messages": talk}) + '\n{"messages": 3}\n')
+    done = check(folder, {"samples": {"min": 1, "max": 1}}, file="talk.jsonl")
+    assert done.code.startswith("macromicro: talk.jsonl, line 2: ")
+    capsys.readouterr()
+    assert check(folder, {"samples": {"min": 1, "max": 1}}, "--bad-rows", "skip", file="talk.jsonl").code == 0
+    assert "1 records cannot be used and are skipped, such as talk.jsonl, line 2: " in capsys.readouterr().err
+    asked = ("--bad-rows", "skip", "--turns", "all")
+    assert check(folder, {"samples": {"min": 3, "max": 3}}, *asked, file="talk.jsonl").code == 0
+
+
 def test_a_rule_in_words_holds_for_texts_without_spaces(folder):
     rows = [{"instruction": "請問這是什麼", "response": "我喜欢吃苹果。" * 9 + str(n)} for n in range(9)]
     (folder / "chinese.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -12,9 +12,10 @@ import pandas as pd
 
 from macromicro.api.annotation import check_token_maker, embedder, token_maker
 from macromicro.api.measures import list_left_out
-from macromicro.api.reading import open_groups
+from macromicro.api.reading import Use, open_groups
 from macromicro.cli.output import parse_columns
 from macromicro.corpus.clean import find_unusable
+from macromicro.corpus.conversations import Turns
 from macromicro.corpus.overlap import near_duplicates
 from macromicro.corpus.sources import source_name
 from macromicro.measure.comparison import PARTS, compare_datasets
@@ -56,6 +57,8 @@ def check_dataset(
     *,
     tokenizer: str,
     as_json: bool,
+    turns: Turns,
+    bad_rows: Use,
     cache: Path | None,
     columns: Sequence[str],
     settings: TypeSettings,
@@ -66,7 +69,7 @@ def check_dataset(
     """
     bounds = read_rules(rules)
     check_token_maker(tokenizer)
-    samples = open_groups({"": [file]}, columns=parse_columns(columns))[""].table
+    samples = open_groups({"": [file]}, columns=parse_columns(columns), turns=turns, bad_rows=bad_rows)[""].table
     values = find_facts(samples, bounds)
     metrics = [METRIC_OF[name] for name in bounds if name in METRIC_OF]
     unit = None
