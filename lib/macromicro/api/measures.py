@@ -1,6 +1,6 @@
 """How diverse samples are, alone, beside what they were chosen from, or beside others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -8,11 +8,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import pandas as pd
 
-from macromicro.api.annotation import as_folder, embedder, token_maker
+from macromicro.api.annotation import as_folder, check_token_maker, embedder, token_maker, why_not_embed
 from macromicro.api.reading import Source, open_groups
 from macromicro.api.samples import Samples
 from macromicro.api.settings import Settings, make_settings
+from macromicro.corpus.clean import lack_text
 from macromicro.measure.comparison import (
+    PARTS,
     Comparison,
     Rows,
     add_difference,
@@ -21,11 +23,12 @@ from macromicro.measure.comparison import (
     join_datasets,
 )
 from macromicro.measure.rarefaction import draw_halves, draw_smaller
-from macromicro.measure.single import MAX_NOVELSUM
-from macromicro.measure.summary import OF_SIZE, sum_up
+from macromicro.measure.single import MAX_NOVELSUM, OF_EMBEDDINGS
+from macromicro.measure.summary import OF_SIZE, sum_up, tell_apart
 from macromicro.select.select import draw_baseline
 from macromicro.study.sections import TypeSettings
 
+MAX_NAME = 60  # characters; a longer name, such as that of many files, is cut in sentences
 HALVES = ("random half", "other random half")
 Corpus: TypeAlias = Samples | Source | Sequence[Source]
 """Samples, of which those that are left in count; or one or several sources, all of whose samples do."""
@@ -37,10 +40,10 @@ class Measured:
 
     Attributes
     ----------
-    about : what was measured, and how.
+    about : what was measured, and how; `n_without_text` are samples without instruction or response, which count too.
     table : a row per part and metric, a column per dataset, and for intervals NAME_low and NAME_high.
     missing : why values are missing: part, metric, dataset, reason.
-    summary : by part, in a sentence, which dataset is more diverse.
+    summary : by part, in a sentence, which dataset is more diverse, by its name; `my.jsonl (one)` where both have one.
     at_sizes : the metrics that move with size at other sizes, where two datasets are not of one size.
     """
 
@@ -79,28 +82,29 @@ def measure(
     Parameters: samples, of a source all are measured, of `Samples` those that are left in; reference, among which
     NovelSum measures density, by default all; tokenizer, cache and settings as in `annotate`; vendi_order, of the Vendi
     score; intervals, whether 95 % intervals are made, which takes 50 times as long.
-    Raises ValueError if there are fewer than two samples, and as `read`.
+    Metrics of embeddings are missing where the model does not read the language of the texts.
+    Raises ValueError if a setting is wrong, a tokenizer cannot be loaded or there is one sample only, and as `read`.
 
     >>> measured = measure(pd.DataFrame({"instruction": ["a", "b"], "response": ["red", "red blue"]}))
     >>> float(measured.table.set_index(["part", "metric"]).loc[("response", "SL"), "value"])
     1.5
     """
-    name = "after" if before is not None else "value"
-    read = _read_all({"before": before, name: samples} if before is not None else {name: samples}, reference)
     how = _how(tokenizer, vendi_order, intervals, seed, cache, settings)
+    name = "value" if before is None else "after"
+    read = _read_all(({} if before is None else {"before": before}) | {name: samples}, reference)
     datasets = dict(read.rows)
     if before is not None:
-        n_before = len(read.rows["before"])
-        drawn = draw_baseline(n_before, min(len(read.rows[name]), n_before), np.random.default_rng(seed))
+        n_before, rng = len(read.rows["before"]), np.random.default_rng(seed)
+        drawn = draw_baseline(n_before, min(len(read.rows[name]), n_before), rng)
         datasets = {"before": read.rows["before"], "random": drawn, name: read.rows[name]}
-    n_trained = len(read.rows["before" if before is not None else name])
-    interval_of = ["random", name] if before is not None else [name]
+    n_trained = len(read.rows.get("before", read.rows[name]))
+    interval_of = [role for role in datasets if role != "before"]
     (table, missing), unit = _compare(read, datasets, n_trained=n_trained, interval_of=interval_of, how=how)
-    counts = {"n_samples": {role: len(rows) for role, rows in datasets.items()}}
+    counts = {"n_samples": {role: len(rows) for role, rows in datasets.items()}, **_count_without_text(read)}
     summary = {}
     if before is not None:
-        table = add_difference(table, "random", name)
-        summary = sum_up(table, name, "random", {name: "FILE", "random": "the random draw"})
+        table, names = add_difference(table, "random", name), tell_apart(read.names, most=MAX_NAME)
+        summary = sum_up(table, name, "random", {**names, "random": "the random draw"})
     return Measured(_about(read, counts, unit, how), table, missing, summary)
 
 
@@ -121,8 +125,8 @@ def compare(
     Beside the difference stands how far two random halves of both together differ (`chance`), and where they are not of
     one size follow the metrics that move with it at other sizes. Parameters and errors: as of `measure`.
     """
-    read = _read_all({"one": one, "two": two}, reference)
     how = _how(tokenizer, vendi_order, intervals, seed, cache, settings)
+    read = _read_all({"one": one, "two": two}, reference)
     sizes = {name: len(rows) for name, rows in read.rows.items()}
     n_compared, rng = min(sizes.values()), np.random.default_rng(seed)
     equal = {name: rows[draw_baseline(sizes[name], n_compared, rng)] for name, rows in read.rows.items()}
@@ -135,10 +139,21 @@ def compare(
     table = table.assign(chance=(measured[HALVES[1]] - measured[HALVES[0]]).abs())
     at_sizes = _tabulate_sizes(measured, n_compared) if others else None
     shown = missing["metric"].isin(OF_SIZE) | ~missing["dataset"].isin(others)
-    counts = {"n_samples": sizes, "n_compared": n_compared}
+    counts = {"n_samples": sizes, **_count_without_text(read), "n_compared": n_compared}
     counts["n_shared_instructions"] = count_shared(read.tables["one"], read.tables["two"])
-    summary = sum_up(table, "one", "two", {"one": "ONE", "two": "TWO"})
+    summary = sum_up(table, "one", "two", tell_apart(read.names, most=MAX_NAME))
     return Measured(_about(read, counts, unit, how), table, missing[shown], summary, at_sizes)
+
+
+def list_left_out(tables: Iterable[pd.DataFrame], settings: TypeSettings) -> dict[str, str]:
+    """The metrics that would mean nothing, with the reason: those of embeddings, where the model cannot read the texts.
+
+    They are left out of both parts and of all datasets as soon as one part of one of the tables is such, so that every
+    value stands beside the one that it is compared with.
+    """
+    texts = (table[part] for table in tables for part in PARTS)
+    reason = next((why for one in texts if (why := why_not_embed(one, settings))), "")
+    return dict.fromkeys(OF_EMBEDDINGS, reason) if reason else {}
 
 
 class _Read(NamedTuple):
@@ -172,6 +187,8 @@ def _open(corpus: Corpus) -> Samples:
 def _how(
     tokenizer: str, vendi_order: float, intervals: bool, seed: int, cache: Path | str | None, settings: Settings
 ) -> _How:
+    """The arguments. Raises ValueError if the tokenizer cannot be loaded or a setting is wrong."""
+    check_token_maker(tokenizer)
     return _How(tokenizer, vendi_order, intervals, seed, as_folder(cache), make_settings(settings))
 
 
@@ -203,6 +220,7 @@ def _compare(
         datasets,
         tokenize=tokenize,
         embed=embedder(how.cache, how.settings),
+        left_out=list_left_out(read.tables.values(), how.settings),
         reference=read.reference,
         vendi_order=how.vendi_order,
         interval_of=interval_of if how.intervals else (),
@@ -211,11 +229,17 @@ def _compare(
     return compared, unit
 
 
+def _count_without_text(read: _Read) -> dict[str, dict[str, int]]:
+    """Of each dataset how many samples have no instruction or no response; they are measured like all others."""
+    return {"n_without_text": {role: int(lack_text(read.tables[role]).sum()) for role in read.rows}}
+
+
 def _about(read: _Read, counts: Mapping[str, Any], unit: str, how: _How) -> dict[str, Any]:
     """What is to be said about the table."""
-    world = "all samples read" if read.reference is None else f"the samples of {read.names['reference']}"
+    names = tell_apart(read.names)
+    world = "all samples read" if read.reference is None else f"the samples of {names['reference']}"
     return {
-        "files": {role: name for role, name in read.names.items() if role != "reference"},
+        "files": {role: names[role] for role in read.rows},
         **counts,
         "unit": unit,
         "Vendi": f"order {how.vendi_order:g}",

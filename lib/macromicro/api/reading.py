@@ -83,6 +83,8 @@ def open_groups(
     Parameters: as `read`; a column must be that of a source of any of them. Raises as `read`.
     """
     columns = columns or {}
+    if not all(groups.values()):
+        raise ValueError("give at least one source")
     check_choice("turns", turns, Turns)
     check_choice("bad_rows", bad_rows, Use)
     for ours, theirs in columns.items():
@@ -142,19 +144,19 @@ def open_records(source: Source, bad: BadRows) -> list[Records]:
         return open_source(str(source), bad)
     kind = type(source).__name__
     if isinstance(source, dict):
-        raise ValueError(
-            f"{kind}: expected one split of it, such as data['train']; it has {', '.join(map(str, source))}"
-        )
+        splits = ", ".join(map(str, source))
+        raise ValueError(f"{kind}: expected one split of it, such as data['train']; it has {splits}")
     table: Any = source
     try:
         if isinstance(source, pd.DataFrame):
             table = pa.Table.from_pandas(source, preserve_index=False)
         elif not isinstance(source, pa.Table):
-            table = table.with_format("arrow")[:]
+            table = table.with_format("arrow")[: len(table)]  # a stream has no length: TypeError
     except pa.ArrowException as error:
         raise ValueError(f"{kind}: a column holds values of several kinds: {error}") from None
     except (AttributeError, TypeError):
-        raise ValueError(f"expected a path, a DataFrame, an Arrow table or a datasets.Dataset, not {kind}") from None
+        way = "; take Dataset.from_list(list(data.take(1000)))" if kind == "IterableDataset" else ""
+        raise ValueError(f"expected a path, DataFrame, Arrow table or datasets.Dataset, not {kind}{way}") from None
     return [arrow_records(table, kind, bad)]
 
 

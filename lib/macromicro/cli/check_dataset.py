@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from macromicro.cli.options import CacheOption, ColumnOption, File, JsonOption, SetOption, TokenizerOption
+from macromicro.cli.options import (
+    BadRowsCountedOption,
+    CacheOption,
+    ColumnOption,
+    File,
+    JsonOption,
+    SetOption,
+    TokenizerOption,
+    TurnsOption,
+)
 
 
 def check(
@@ -13,6 +22,8 @@ def check(
     rules: Annotated[Path, typer.Option(metavar="RULES", help="YAML file: names with their min, max or both.")],
     tokenizer: TokenizerOption = "words",
     json_: JsonOption = False,
+    turns: TurnsOption = "first",
+    bad_rows: BadRowsCountedOption = "fail",
     cache: CacheOption = None,
     column: ColumnOption = None,
     set_: SetOption = None,
@@ -46,7 +57,7 @@ def check(
     from macromicro.cli.settings import read_settings
 
     status = check_dataset(
-        file, rules, tokenizer=tokenizer, as_json=json_, cache=cache, columns=column or [],
-        settings=read_settings(set_ or []),
+        file, rules, tokenizer=tokenizer, as_json=json_, turns=turns, bad_rows=bad_rows, cache=cache,
+        columns=column or [], settings=read_settings(set_ or []),
     )  # fmt: skip
     raise typer.Exit(status)

@@ -42,10 +42,14 @@ def write_comparison(found: Measured, *, as_json_text: bool) -> None:
 
 
 def _list_missing(missing: pd.DataFrame) -> list[str]:
-    """A line per metric and part that has no value, with the datasets that share the reason."""
+    """A line per reason and datasets that have it in common, with the metrics and parts that have no value."""
+    table = missing
+    for column, between in (("dataset", ", "), ("part", "s and "), ("metric", ", ")):
+        others = [name for name in ("reason", "dataset", "part", "metric") if name != column]
+        table = table.groupby(others, sort=False)[column].agg(between.join).reset_index()
     return [
-        f"missing: {metric} of the {part}s, {', '.join(own['dataset'])}: {reason}"
-        for (part, metric, reason), own in missing.groupby(["part", "metric", "reason"], sort=False)
+        f"missing: {row['metric']} of the {row['part']}s, {row['dataset']}: {row['reason']}"
+        for row in table.to_dict("records")
     ]
 
 

@@ -3,17 +3,19 @@
 import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from macromicro.api.annotation import embedder, token_maker
-from macromicro.api.reading import open_groups
+from macromicro.api.annotation import check_token_maker, embedder, token_maker
+from macromicro.api.measures import list_left_out
+from macromicro.api.reading import Use, open_groups
 from macromicro.cli.output import parse_columns
 from macromicro.corpus.clean import find_unusable
+from macromicro.corpus.conversations import Turns
 from macromicro.corpus.overlap import near_duplicates
 from macromicro.corpus.sources import source_name
 from macromicro.measure.comparison import PARTS, compare_datasets
@@ -55,22 +57,25 @@ def check_dataset(
     *,
     tokenizer: str,
     as_json: bool,
+    turns: Turns,
+    bad_rows: Use,
     cache: Path | None,
     columns: Sequence[str],
     settings: TypeSettings,
 ) -> int:
     """Print for each rule the value, the bounds and whether it holds; 1 if one is broken, else 0.
 
-    Raises ValueError as `read_rules`, and if the file cannot be read or tokenized.
+    Raises ValueError as `read_rules`, and if the tokenizer cannot be loaded or the file read or tokenized.
     """
     bounds = read_rules(rules)
-    samples = open_groups({"": [file]}, columns=parse_columns(columns))[""].table
+    check_token_maker(tokenizer)
+    samples = open_groups({"": [file]}, columns=parse_columns(columns), turns=turns, bad_rows=bad_rows)[""].table
     values = find_facts(samples, bounds)
     metrics = [METRIC_OF[name] for name in bounds if name in METRIC_OF]
     unit = None
     if metrics:
         wanted = {part: [metric for metric in ALL_METRICS if (part, metric) in metrics] for part, _ in metrics}
-        measured, unit = _measure(samples, wanted, tokenizer, embedder(cache, settings))
+        measured, unit = _measure(samples, wanted, tokenizer, cache, settings)
         values |= {name: measured[METRIC_OF[name]] for name in bounds if name in METRIC_OF}
     holds = {name: low <= values[name].number <= high for name, (low, high) in bounds.items()}
     about = {"file": source_name(file), "rules": rules.name, **({"unit": unit} if unit else {})}
@@ -136,7 +141,11 @@ def find_facts(samples: pd.DataFrame, names: Mapping[str, Any] | Sequence[str]) 
 
 
 def _measure(
-    samples: pd.DataFrame, wanted: Mapping[str, Sequence[str]], tokenizer: str, embed: Callable[[pd.Series], Any]
+    samples: pd.DataFrame,
+    wanted: Mapping[str, Sequence[str]],
+    tokenizer: str,
+    cache: Path | None,
+    settings: TypeSettings,
 ) -> tuple[dict[tuple[str, str], Value], str | None]:
     """The metrics wanted of each part by part and metric, and the unit of tokens where one of them reads any."""
     if len(samples) < 2:
@@ -147,8 +156,9 @@ def _measure(
         samples,
         {"value": np.arange(len(samples))},
         tokenize=lambda texts: open_tokenizer()[0](texts),
-        embed=embed,
+        embed=embedder(cache, settings),
         metrics=wanted,
+        left_out=list_left_out([samples], settings),
     )
     keys = zip(missing["part"], missing["metric"], strict=True)
     reasons = dict(zip(keys, missing["reason"].map(str), strict=True))

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from macromicro.cli.options import (
-    BadRowsOption,
+    BadRowsCountedOption,
     CacheOption,
     ColumnOption,
     Files,
@@ -31,7 +31,7 @@ def measure(
     intervals: IntervalsOption = False,
     json_: JsonOption = False,
     turns: TurnsOption = "first",
-    bad_rows: BadRowsOption = "fail",
+    bad_rows: BadRowsCountedOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -43,6 +43,9 @@ def measure(
     FILE (random), which is what chance gives: `difference` is after less random, and a sentence at the end says by how
     many metrics FILE is more diverse than that draw. With --intervals only differences whose interval leaves out zero
     count. SL judges no diversity, but most metrics move with it. Of every missing value is said why.
+
+    All samples of the file are measured, those without instruction or response and repeated ones too: `n without text`
+    counts the former. `select`, `annotate` and `report` leave both out, so that their numbers are of fewer samples.
 
     \b
       1-NR, 2-NR  different 1-grams and 2-grams over all        more is more diverse
@@ -63,11 +66,13 @@ def measure(
       macromicro measure subset.jsonl --before my.jsonl --cache cache
       macromicro measure my.jsonl --reference world.parquet --intervals --json
     """  # noqa: D301
+    from macromicro.api.annotation import check_token_maker
     from macromicro.api.measures import measure as measure_samples
     from macromicro.cli.comparison_output import open_datasets, write_comparison
     from macromicro.cli.settings import read_settings
 
     settings = read_settings(set_ or [])
+    check_token_maker(tokenizer)
     given = {"samples": files, "before": before, "reference": reference}
     measured = measure_samples(
         **open_datasets(given, column, turns, bad_rows), tokenizer=tokenizer, vendi_order=vendi_order,
@@ -85,7 +90,7 @@ def compare(
     intervals: IntervalsOption = False,
     json_: JsonOption = False,
     turns: TurnsOption = "first",
-    bad_rows: BadRowsOption = "fail",
+    bad_rows: BadRowsCountedOption = "fail",
     seed: SeedOption = 0,
     cache: CacheOption = None,
     column: ColumnOption = None,
@@ -108,11 +113,13 @@ def compare(
     \b
       macromicro compare one.jsonl two.jsonl --intervals --cache cache
     """  # noqa: D301
+    from macromicro.api.annotation import check_token_maker
     from macromicro.api.measures import compare as compare_samples
     from macromicro.cli.comparison_output import open_datasets, write_comparison
     from macromicro.cli.settings import read_settings
 
     settings = read_settings(set_ or [])
+    check_token_maker(tokenizer)
     given = {"one": one, "two": two, "reference": reference}
     compared = compare_samples(
         **open_datasets(given, column, turns, bad_rows), tokenizer=tokenizer, vendi_order=vendi_order,

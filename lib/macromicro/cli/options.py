@@ -45,7 +45,16 @@ TurnsOption = Annotated[
 ]
 BadRowsOption = Annotated[
     Literal["fail", "skip"],
-    typer.Option(help="skip: what cannot be read is left out, and listed with its line in OUTPUT.bad.jsonl."),
+    typer.Option(
+        help="skip: what cannot be read is left out, and listed with its line in OUTPUT.bad.jsonl; of -o - it is not "
+        "listed, but counted on the terminal."
+    ),
+]
+BadRowsCountedOption = Annotated[
+    Literal["fail", "skip"],
+    typer.Option(
+        help="skip: what cannot be read is left out; how much that is, and the first of it, is said on the terminal."
+    ),
 ]
 RepeatsOption = Annotated[
     Literal["keep", "drop"],

@@ -15,8 +15,9 @@ from macromicro.annotate.annotate import MAP_POINTS, NoTypesError
 from macromicro.annotate.tokens import count_words
 from macromicro.annotate.topics import map_topics
 from macromicro.annotate.types import TypeMatrix
-from macromicro.api.annotation import ENGLISH, check_tokenizer, embedder, make_types, token_maker
+from macromicro.api.annotation import check_tokenizer, embedder, make_types, token_maker, why_not_embed
 from macromicro.api.evaluation import read_prompts
+from macromicro.api.measures import list_left_out
 from macromicro.api.messages import say
 from macromicro.api.pool import count_samples
 from macromicro.api.reading import Use, read
@@ -25,10 +26,9 @@ from macromicro.api.settings import list_settings
 from macromicro.cli.output import check_output, name_inputs, parse_columns, write_bad
 from macromicro.cli.settings import read_settings
 from macromicro.corpus.conversations import Turns
-from macromicro.corpus.scripts import lacks_spaces
+from macromicro.corpus.scripts import NO_SPACES, lacks_spaces
 from macromicro.corpus.sources import source_name
 from macromicro.measure.comparison import PARTS
-from macromicro.measure.single import OF_EMBEDDINGS
 from macromicro.report.blocks import Block, Section
 from macromicro.report.choice import Corpus, show_choice
 from macromicro.report.contents import describe_samples
@@ -42,7 +42,6 @@ from macromicro.study.sections import Granularity, Part, TypeSettings
 from macromicro.study.streams import stream
 
 MAX_DRAWN = 10_000  # samples: embeddings and topics of more take long, and NovelSum looks at all pairs
-NO_WORDS = "texts without spaces between words (Chinese, Japanese, Thai, ...)"
 
 
 @dataclass(frozen=True)
@@ -158,16 +157,10 @@ def _find_types(
 
 def _why_not(granularity: Granularity, texts: pd.Series, settings: TypeSettings) -> str:
     """Why types of a granularity mean nothing for the texts, '' where they mean something."""
-    if granularity == "macro" and (reason := _why_not_embed(texts, settings)):
+    if granularity == "macro" and (reason := why_not_embed(texts, settings)):
         return f"Topics are left out: {reason}."
     if granularity == "meso" and settings.tags.tagger == "offline" and lacks_spaces(texts):
-        return f"Tags are left out: those of the offline tagger mean nothing in {NO_WORDS}; --set tags.tagger=llm."
-    return ""
-
-
-def _why_not_embed(texts: pd.Series, settings: TypeSettings) -> str:
-    if settings.embed.model in ENGLISH and lacks_spaces(texts):
-        return f"embeddings of {settings.embed.model} know English, and these are {NO_WORDS}; --set embed.model=ID"
+        return f"Tags are left out: those of the offline tagger mean nothing in {NO_SPACES}; --set tags.tagger=llm."
     return ""
 
 
@@ -194,11 +187,10 @@ def _measure(samples: pd.DataFrame, name: str, options: Options, settings: TypeS
     if origin is not None:
         rng = np.random.default_rng(options.seed)  # as `measure --before` draws
         draw = origin.iloc[draw_baseline(len(origin), size, rng)].reset_index(drop=True)
-    reason = next((why for part in PARTS if (why := _why_not_embed(samples[part], settings))), "")
     tokenizer, _ = token_maker("words", own)
     notes = [] if size == len(samples) else [_say_drawn("Metrics", size, len(samples), "`measure` takes all")]
     measured = Measured(own, draw, name, source_name(options.before) if options.before else "")
-    left_out = dict.fromkeys(OF_EMBEDDINGS, reason) if reason else {}
+    left_out = list_left_out([samples] if origin is None else [samples, origin], settings)
     embed = embedder(cache, settings)
     return measure_diversity(measured, tokenize=tokenizer, embed=embed, left_out=left_out, notes=notes)
 

@@ -44,7 +44,7 @@ def find_unusable(
     Parameters: samples, sorted by id, indexed by what `ranks` refer to; max_chars, of instruction and response
     together; ranks, shape (n_samples,), all equal by default; keep_repeats, instructions may be repeated, samples not.
     """
-    visible = _is_visible(samples["instruction"]) & _is_visible(samples["response"])
+    visible = ~lack_text(samples)
     length = samples["instruction"].str.len() + samples["response"].str.len()
     fits = visible & ((length <= max_chars) if max_chars else True)
     kept = samples[fits]
@@ -63,6 +63,15 @@ def find_unusable(
     del forms, whole, sames
     pa.default_memory_pool().release_unused()
     return found
+
+
+def lack_text(samples: pd.DataFrame) -> pd.Series:
+    """Whether the instruction or the response of each sample shows nothing, as `empty` of `find_unusable`.
+
+    >>> lack_text(pd.DataFrame({"instruction": ["a", "b", " "], "response": ["c", "", "d"]})).tolist()
+    [False, True, True]
+    """
+    return ~(_is_visible(samples["instruction"]) & _is_visible(samples["response"]))
 
 
 def normal_form(texts: pd.Series) -> pd.Series:

@@ -20,6 +20,7 @@ SCRIPTS = (
 )
 """Scripts that are counted by name."""
 OTHER = "other"
+NO_SPACES = "texts without spaces between words (Chinese, Japanese, Thai, ...)"
 
 
 def find_unspaced(texts: Iterable[str]) -> NDArray[np.bool_]:
@@ -72,9 +73,7 @@ def count_scripts(texts: Iterable[str]) -> dict[str, int]:
 def refuse_unspaced(texts: Iterable[str], what: str, instead: str) -> None:
     """Raise ValueError if the texts are of such scripts. Parameters: what means nothing there; what to do instead."""
     if lacks_spaces(texts):
-        raise ValueError(
-            f"{what} mean nothing in texts without spaces between words (Chinese, Japanese, Thai, ...): {instead}"
-        )
+        raise ValueError(f"{what} mean nothing in {NO_SPACES}: {instead}")
 
 
 def _count(texts: pa.Array | pa.ChunkedArray, pattern: str) -> int:

@@ -27,6 +27,7 @@ Tokenize = Callable[[pd.Series], TokenizedTexts]
 
 PARTS = ("instruction", "response")
 EVERYTHING: Mapping[str, Sequence[str]] = dict.fromkeys(PARTS, ALL_METRICS)
+NOTHING: Mapping[str, str] = {}
 
 
 class Comparison(NamedTuple):
@@ -47,6 +48,7 @@ def compare_datasets(
     tokenize: Tokenize,
     embed: Embed,
     metrics: Mapping[str, Sequence[str]] = EVERYTHING,
+    left_out: Mapping[str, str] = NOTHING,
     reference: Rows | None = None,
     vendi_order: float = 1.0,
     interval_of: Collection[str] = (),
@@ -54,11 +56,11 @@ def compare_datasets(
 ) -> Comparison:
     """The metrics of datasets given as rows of `samples`; texts are tokenized and embedded only for metrics that ask.
 
-    Those of `metrics.measure`, Vendi (`vendi_score`) and NovelSum (`novelsum`); NovelSum is missing where a dataset
-    is above `single.MAX_NOVELSUM` samples or the reference too small for it.
-    Parameters: metrics, those of each part, all by default; reference, the rows among which NovelSum measures density
-    (None: all); vendi_order, of the Vendi score; interval_of, datasets that get 95 % intervals (`bootstrap_intervals`,
-    the density of NovelSum held fixed); seed, of their resampling.
+    Those of `metrics.measure`, Vendi (`vendi_score`) and NovelSum (`novelsum`), missing above `single.MAX_NOVELSUM`
+    samples or with too small a reference.
+    Parameters: metrics, those of each part, all by default; left_out, those that are missing because they would mean
+    nothing, with the reason; reference, the rows among which NovelSum measures density (None: all); vendi_order, that
+    of Vendi; interval_of, datasets that get 95 % intervals (`bootstrap_intervals`, density held fixed) by `seed`.
     Raises ValueError if a dataset has fewer than two samples (three, for an interval), or as the metrics.
     """
     for name, rows in datasets.items():
@@ -66,11 +68,11 @@ def compare_datasets(
             raise ValueError(f"metrics compare texts, but {name!r} has {len(rows)}; give at least 2")
     tables, missing = [], []
     for part, names in metrics.items():
-        whole = _open_side(samples[part], names, tokenize, embed, vendi_order)
+        whole = _open_side(samples[part], names, tokenize, embed, vendi_order, left_out)
         table = pd.DataFrame({"part": part, "metric": names})
         for name, rows in tqdm(datasets.items(), desc=f"metrics of the {part}s", unit="dataset"):
             side = whole.take(rows)
-            if "NovelSum" in names:
+            if "NovelSum" in set(names) - set(left_out):
                 side = add_density(side, whole.vectors if reference is None else whole.vectors[reference])
             measured = _measure(side, names, name, seed=seed if name in interval_of else None)
             table = table.merge(measured, on="metric", how="left")
@@ -119,16 +121,23 @@ def as_json(table: pd.DataFrame, about: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, "metrics": values}
 
 
-def _open_side(texts: pd.Series, metrics: Sequence[str], tokenize: Tokenize, embed: Embed, vendi_order: float) -> Side:
-    """All texts of a part, with tokens and embeddings if one of the metrics reads them."""
-    n_texts = len(texts)
+def _open_side(
+    texts: pd.Series,
+    metrics: Sequence[str],
+    tokenize: Tokenize,
+    embed: Embed,
+    vendi_order: float,
+    left_out: Mapping[str, str],
+) -> Side:
+    """All texts of a part, with tokens and embeddings if one of the metrics that are not left out reads them."""
+    n_texts, read = len(texts), set(metrics) - set(left_out)
     tokens = TokenizedTexts(np.empty(0, np.int32), np.zeros(n_texts + 1, np.int64), None)
     vectors = np.empty((n_texts, 0), np.float32)
-    if set(metrics) & set(OF_TOKENS):
+    if read & set(OF_TOKENS):
         tokens = tokenize(texts)
-    if set(metrics) & set(OF_EMBEDDINGS):
+    if read & set(OF_EMBEDDINGS):
         vectors = embed(texts)
-    return Side(texts.tolist(), tokens, vectors, vendi_order)
+    return Side(texts.tolist(), tokens, vectors, vendi_order, left_out=left_out)
 
 
 def _measure(side: Side, metrics: Sequence[str], name: str, *, seed: int | None) -> pd.DataFrame:

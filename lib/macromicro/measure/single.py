@@ -5,7 +5,7 @@ The formulas are those of `metrics.measure`, Vendi and NovelSum; a metric that n
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,7 @@ class Side:
     vendi_order : of the Vendi score.
     factors : what NovelSum multiplies distances by, shape (n_texts,); None where it is out of reach.
     no_novelsum : why there are no factors.
+    left_out : metrics that would mean nothing here, with the reason; they have no value.
     """
 
     texts: Sequence[str]
@@ -45,6 +46,7 @@ class Side:
     vendi_order: float = 1.0
     factors: NDArray[np.float64] | None = None
     no_novelsum: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     def take(self, rows: NDArray[np.int64]) -> "Side":
         """The texts of `rows`, in that order; NovelSum keeps the density around each."""
@@ -75,12 +77,14 @@ def add_density(side: Side, world: NDArray[np.float32]) -> Side:
 
 def measure_side(side: Side, metrics: Sequence[str]) -> dict[str, float]:
     """The metrics by name; NaN where there is no value (`why_missing`). Raises ValueError as each of them."""
-    return {name: FORMULAS[name](side) for name in metrics}
+    return {name: math.nan if name in side.left_out else FORMULAS[name](side) for name in metrics}
 
 
 def why_missing(side: Side, metric: str) -> str:
     """Why a side has no value of a metric, in words, for a value that `measure_side` gave as NaN."""
     n_tokens = len(side.tokens.tokens)
+    if metric in side.left_out:
+        return side.left_out[metric]
     if metric in ("ED", "Vendi"):
         return _say_unread(_count_unread(side.vectors))
     if metric == "NovelSum":

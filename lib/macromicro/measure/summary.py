@@ -1,5 +1,6 @@
 """Which of two datasets is more diverse: which way every metric points, and how many of them say so, in a sentence."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -72,6 +73,19 @@ def sum_up(table: pd.DataFrame, one: str, two: str, names: Mapping[str, str]) ->
             f"less by {n[two]}{f' ({rest})' if rest else ''}; of the two that length leaves alone, {robust}."
         ) + _warn_of_length(*table.loc[is_length & (table["part"] == part), [one, two]].iloc[0])
     return said
+
+
+def tell_apart(names: Mapping[str, str], *, most: int | None = None) -> dict[str, str]:
+    """What datasets are called, by role: their names, with the role behind those that several have.
+
+    Parameters: names, by role; most, the number of characters after which a name is cut.
+
+    >>> tell_apart({"one": "my.jsonl", "two": "my.jsonl", "reference": "all.jsonl"}, most=8)
+    {'one': 'my.jsonl (one)', 'two': 'my.jsonl (two)', 'reference': 'all.jso…'}
+    """
+    cut = {role: name if most is None or len(name) <= most else f"{name[: most - 1]}…" for role, name in names.items()}
+    n_called = Counter(cut.values())
+    return {role: f"{name} ({role})" if n_called[name] > 1 else name for role, name in cut.items()}
 
 
 def _warn_of_length(one: float, two: float) -> str:
