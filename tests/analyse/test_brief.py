@@ -57,7 +57,7 @@ def test_slopes_stand_with_the_six_first():
         ([(RISE, "a", "cannot be told")], ["No strategy was told", "Length moves with diversity"]),
         (
             [(RISE, "a", "confirmed"), (ABOVE, "a", "confirmed"), (LENGTH, "a", "confirmed")],
-            ["More diversity of a made better models here", "left where length is held"],
+            ["More diversity of a made better models here", "left where length, or the number"],
         ),
         (
             [(RISE, "a", "confirmed"), (ABOVE, "a", "cannot be told")],

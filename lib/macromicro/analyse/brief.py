@@ -92,7 +92,7 @@ def advise(
     said += _beside_random(rises, levels, contrasts, scores)
     length = _subjects(answers, "3.", CONFIRMED)
     said.append("Length moves with diversity: look at both, and try a random draw of equal length first." if not length
-                else "The rise is left where length is held fixed.")  # fmt: skip
+                else "The rise is left where length, or the number of response tokens, is held fixed.")  # fmt: skip
     if n_seeds == 1:
         said.append("All this is one draw of the datasets: wait for more before you act on it.")
     return " ".join(said)
