@@ -83,9 +83,9 @@ def test_the_map_draws_every_text_once_in_the_colour_of_its_topic():
     texts = pd.Series(["say a", "say b", "say c", "say d"], index=list("abcd"))
     drawn = map_texts(points, text_array(["0: x", "1: y"]), texts, "response")
     assert [(label, n) for label, n, _ in drawn.groups] == [
-        ("0: x", 1), ("1: y", 2), ("smaller topics", 0), ("no topic", 1)
+        ("0: x", 1), ("1: y", 2), ("no topic", 1)
     ]  # fmt: skip
-    assert [path.count("M") for _, _, path in drawn.groups] == [1, 2, 0, 1]
+    assert [path.count("M") for _, _, path in drawn.groups] == [1, 2, 1]
     assert [(drawn.labels[topic], said) for _, _, topic, said in drawn.points] == [
         ("1: y", "say a"), ("1: y", "say b"), ("0: x", "say c"), ("no topic", "say d")
     ]  # fmt: skip
