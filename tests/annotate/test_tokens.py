@@ -242,7 +242,7 @@ def test_the_curve_is_readable_and_sorted(tokenizer):
     assert curve["rank"].tolist() == list(range(1, len(curve) + 1))
     assert (np.diff(curve["count"]) <= 0).all()
     assert curve["band"].tolist() == ["low" if n < 2 else "mid" if n <= 4 else "high" for n in curve["count"]]
-    assert readable(np.array(["Ġthe", "Ċ"], dtype=object), tokenizer).tolist() == ["␣the", "\n"]
+    assert readable(np.array(["Ġthe", "Ċ"], dtype=object), tokenizer).tolist() == ["␣the", r"\n"]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from macromicro.annotate.tokens import annotate_tokens
 from macromicro.annotate.types import build_types
-from macromicro.report.found_types import show_tags, show_tokens, show_topics
+from macromicro.report.found_types import N_TOPICS, show_tags, show_tokens, show_topics
 
 TEXTS = pd.Series(["red boat", "a boat", "tall tree", "boat again", "nothing"])
 TOPICS = build_types(list("abcde"), [0, 1, 3, 2], [0, 0, 0, 1], ["0: boat", "1: tree"], report={})
@@ -17,9 +17,19 @@ def test_topics_with_those_that_have_none():
     assert table.rows == [
         ("0: boat", "red boat", "3", "60.0%"),
         ("1: tree", "tall tree", "1", "20.0%"),
-        ("0 smaller topics", "", "0", "0.0%"),
         ("no topic", "", "1", "20.0%"),
     ]
+
+
+def test_topics_beyond_those_listed_are_counted_together():
+    ids = [f"s{n:02d}" for n in range(N_TOPICS + 4)]
+    labels = [f"{n}: x" for n in range(N_TOPICS + 2)]
+    topics = build_types(ids, [*range(N_TOPICS + 2), 0, 1], [*range(N_TOPICS + 2), 0, 1], labels, report={})
+    points = pd.DataFrame({"id": ids, "x": np.arange(16.0), "y": np.arange(16.0), "topic": [*range(14), 0, -1]})
+    drawn, table = show_topics(topics, pd.Series(["text"] * 16), points, "response")
+    assert table.rows[-2:] == [("2 smaller topics", "", "2", "12.5%"), ("no topic", "", "2", "12.5%")]
+    assert len(table.rows) == len(table.bars[3]) == N_TOPICS + 2
+    assert drawn.groups[-2][:2] == ("smaller topics", 6)
 
 
 def test_tags_by_number_of_texts():
@@ -39,3 +49,4 @@ def test_bands_by_hand():
         ("mid", "2 to 3", "1", "3", "33.3%"),
     ]
     assert top.rows == [("b", "2", "66.67%")]
+    assert top.reading.startswith("The first 1 of 1 types of micro, made with")

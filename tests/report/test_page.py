@@ -1,5 +1,6 @@
 """A page stands alone, and what a sample says is text on it, wherever it stands."""
 
+import io
 import re
 from html.parser import HTMLParser
 
@@ -11,6 +12,7 @@ from macromicro.annotate.types import text_array
 from macromicro.report.blocks import Histogram, Section, Table
 from macromicro.report.page import Page, render
 from macromicro.report.topic_map import map_texts
+from PIL import Image
 
 EVIL = "</script><script>alert(1)</script><img src=https://x.example/a.png onerror=alert(2)> ' \" & </title>"
 LABELS = text_array(["0: river, boat", f"1: {EVIL}"])
@@ -83,9 +85,9 @@ def test_the_map_draws_every_text_once_in_the_colour_of_its_topic():
     texts = pd.Series(["say a", "say b", "say c", "say d"], index=list("abcd"))
     drawn = map_texts(points, text_array(["0: x", "1: y"]), texts, "response")
     assert [(label, n) for label, n, _ in drawn.groups] == [
-        ("0: x", 1), ("1: y", 2), ("smaller topics", 0), ("no topic", 1)
+        ("0: x", 1), ("1: y", 2), ("no topic", 1)
     ]  # fmt: skip
-    assert [path.count("M") for _, _, path in drawn.groups] == [1, 2, 0, 1]
+    assert [path.count("M") for _, _, path in drawn.groups] == [1, 2, 1]
     assert [(drawn.labels[topic], said) for _, _, topic, said in drawn.points] == [
         ("1: y", "say a"), ("1: y", "say b"), ("0: x", "say c"), ("no topic", "say d")
     ]  # fmt: skip
@@ -121,6 +123,26 @@ def test_the_page_can_be_read_in_both_themes_and_widths(opened, theme, width):
     page.set_viewport_size({"width": width, "height": 900})
     assert page.evaluate(AUDIT) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_table_that_goes_on_beyond_the_edge_has_a_shadow_there(browser_page, tmp_path):
+    names = [f"column{n}" for n in range(9)]
+    blocks = [Table("wide", names, [["1"] * 9] * 6, "Look."), Table("narrow", ["a", "b"], [["1", "2"]] * 6, "Look.")]
+    (tmp_path / "report.html").write_text(render(Page("x", [], [Section("one", "x", [], blocks)], {})))
+    with browser_page.context.browser.new_page(viewport={"width": 400, "height": 900}) as page:
+        page.goto((tmp_path / "report.html").as_uri())
+
+        def darkness(place, end):
+            """Of a column of pixels at either end, for the most part; the last ones may be fractions of a pixel."""
+            shown = Image.open(io.BytesIO(page.locator(".wide").nth(place).screenshot())).convert("L")
+            return 255 - np.median(np.asarray(shown)[:, end])
+
+        assert darkness(0, -3) > 60 and darkness(0, 0) < 10
+        page.locator(".wide").nth(0).evaluate("wide => wide.scrollLeft = 40")
+        assert darkness(0, -3) > 60 and darkness(0, 0) > 60
+        page.locator(".wide").nth(0).evaluate("wide => wide.scrollLeft = 10000")
+        assert darkness(0, -3) < 10 and darkness(0, 0) > 60
+        assert darkness(1, -3) < 10 and darkness(1, 0) < 10
 
 
 def test_a_dot_that_is_pointed_at_says_topic_and_text(opened):

@@ -27,3 +27,18 @@ def test_overlaps_by_hand():
 def test_nothing_said_twice_has_no_table():
     section = find_repeats(SAMPLES[3:], pd.DataFrame({"id": ["p"], "instruction": ["never"]}), "eval.jsonl")
     assert section.sentences[0].startswith("0 of 3 samples (0.0%)") and not section.blocks
+
+
+def test_a_table_of_the_first_says_of_how_many():
+    asked = [f"{text} {word * 9}" for word in "abcdefg" for text in (f"{word} question of many words", f"{word} ask")]
+    samples = pd.DataFrame({"id": [f"s{n:02d}" for n in range(14)], "instruction": asked, "response": "no"})
+    prompts = samples[["id", "instruction"]][:8]
+    assert (
+        find_repeats(samples, prompts, "e.jsonl").blocks[-1].title
+        == "Samples that overlap with e.jsonl: the first 5 of 8"
+    )
+    few = find_repeats(samples, prompts[:2], "e.jsonl").blocks[-1]
+    assert few.title == "Samples that overlap with e.jsonl" and len(few.rows) == 2
+    long = [" ".join(f"{word}{n}" for n in range(40)) + end for word in "abcdefg" for end in ("", " x")]
+    groups = find_repeats(samples.assign(instruction=long), None, "").blocks[0]
+    assert groups.title == "The largest groups of near-duplicates: the first 5 of 7" and len(groups.rows) == 5

@@ -88,8 +88,21 @@ def open_encoder(unit: Unit, tokenizer: Any) -> TokenEncoder | WordEncoder:
 
 
 def readable(tokens: NDArray[np.object_], tokenizer: Any) -> NDArray[np.object_]:
-    """The tokens as a person reads them: bytes decoded, a leading space as `␣`; words (tokenizer None) as they are."""
+    r"""The tokens as a person reads them: bytes decoded, a space as `␣`, a line break as `\n`.
+
+    Words (tokenizer None) stay as they are.
+    """
     decoder = getattr(getattr(tokenizer, "backend_tokenizer", tokenizer), "decoder", None)
     if decoder is None:
         return tokens
-    return text_array(decoder.decode([token]).replace(" ", "␣") for token in tokens)
+    return text_array(_show_invisible(decoder.decode([token])) for token in tokens)
+
+
+def _show_invisible(text: str) -> str:
+    r"""The text with spaces and all that is not printed, such as line breaks, as something to see.
+
+    >>> _show_invisible(" a\tb\n")
+    '␣a\\tb\\n'
+    """
+    seen = text.replace(" ", "␣")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in seen)

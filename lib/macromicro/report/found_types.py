@@ -29,9 +29,10 @@ def show_topics(types: TypeMatrix, texts: pd.Series, points: pd.DataFrame, part:
         n = int(counts[topic])
         rows.append((str(types.labels[topic]), shorten(texts.iloc[first], 110), f"{n:,}", f"{n / len(texts):.1%}"))
     n_others, n_without = int(counts.sum() - counts[largest].sum()), int((types.types_per_sample == 0).sum())
-    rows += [(f"{types.n_types - len(largest):,} smaller topics", "", f"{n_others:,}", f"{n_others / len(texts):.1%}")]
-    rows += [("no topic", "", f"{n_without:,}", f"{n_without / len(texts):.1%}")]
-    shares = share_of([*counts[largest].tolist(), n_others, n_without])
+    rest = {f"{types.n_types - len(largest):,} smaller topics": n_others} if types.n_types > len(largest) else {}
+    rest |= {"no topic": n_without}
+    rows += [(name, "", f"{n:,}", f"{n / len(texts):.1%}") for name, n in rest.items()]
+    shares = share_of([*counts[largest].tolist(), *rest.values()])
     table = Table(
         f"Topics of the {part}s",
         ("topic", "such as", "texts", "share"),
@@ -77,7 +78,8 @@ def show_tokens(types: TypeMatrix, part: Part) -> list[Block]:
     top = _tabulate_types(
         types,
         "Tokens of the middle band that most texts hold",
-        f"The first of {types.n_types:,} types of micro, made with {report.get('made_with', 'a tokenizer')}. "
+        f"The first {min(N_TYPES, types.n_types)} of {types.n_types:,} types of micro, made with "
+        f"{report.get('made_with', 'a tokenizer')}. "
         "`select --granularity micro` draws samples so that each is met.",
     )
     return [bands, top]

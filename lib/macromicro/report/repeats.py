@@ -54,7 +54,7 @@ def _show_groups(groups: pd.DataFrame, texts: pd.Series) -> Table:
         other = next(name for name in groups.loc[groups["group"] == group, "id"] if name != group)
         rows.append((shorten(texts[group], 200), shorten(texts[other], 200), f"{size:,}"))
     return Table(
-        "The largest groups of near-duplicates",
+        f"The largest groups of near-duplicates{_say_first(len(rows), len(sizes))}",
         ("a sample", "and another of its group", "samples"),
         rows,
         f"Two samples are near-duplicates where the word 5-grams of instruction and response have a Jaccard similarity "
@@ -64,13 +64,22 @@ def _show_groups(groups: pd.DataFrame, texts: pd.Series) -> Table:
 
 
 def _show_overlaps(samples: pd.DataFrame, reasons: NDArray[np.object_], name: str) -> Table:
-    first = np.flatnonzero(reasons != "")[:N_EXAMPLES]
-    rows = [(shorten(samples["instruction"].iloc[row], 200), str(reasons[row])) for row in first]
+    overlapping = np.flatnonzero(reasons != "")
+    rows = [(shorten(samples["instruction"].iloc[row], 200), str(reasons[row])) for row in overlapping[:N_EXAMPLES]]
     return Table(
-        f"Samples that overlap with {name}",
+        f"Samples that overlap with {name}{_say_first(len(rows), len(overlapping))}",
         ("instruction", "why"),
         rows,
         f"A sample overlaps if it asks what a prompt asks, or holds {MIN_OVERLAP:.0%} or more of a prompt's word "
         "5-grams. A model that has seen its test scores too high on it.",
         words=(0, 1),
     )
+
+
+def _say_first(n: int, n_all: int) -> str:
+    """How many of all a table lists, as the end of its title; '' where it lists all.
+
+    >>> _say_first(5, 55), _say_first(3, 3)
+    (': the first 5 of 55', '')
+    """
+    return f": the first {n:,} of {n_all:,}" if n < n_all else ""

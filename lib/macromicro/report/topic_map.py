@@ -24,7 +24,7 @@ def map_texts(points: pd.DataFrame, labels: NDArray[np.object_], texts: pd.Serie
     n_on_map = np.bincount(topics[topics != NOISE], minlength=len(labels))
     smaller = topics >= N_COLOURS
     drawn = [(str(labels[topic]), topics == topic) for topic in np.flatnonzero(n_on_map[:N_COLOURS])]
-    drawn += [("smaller topics", smaller), ("no topic", topics == NOISE)]
+    drawn += [(name, held) for name, held in (("smaller topics", smaller), ("no topic", topics == NOISE)) if held.any()]
     named = ["no topic", *map(str, labels)]
     beginnings = [shorten(texts[name], 140) for name in points["id"]]
     return TopicMap(
