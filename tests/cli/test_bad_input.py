@@ -266,7 +266,8 @@ def test_metrics_of_rows_that_are_all_alike(tmp_path):
     shown = run(tmp_path, "compare", "my.jsonl", "my.jsonl").out
     for part in ("instruction", "response"):
         assert [part, "NovelSum", "higher", "-", "-", "-", "-"] in [line.split() for line in shown.splitlines()]
-    assert "missing: 2-NR of the responses, one, two, random half, other random half: no text has two tokens\n" in shown
+    datasets = "one, two, random half, other random half"
+    assert f"missing: 2-NR of the instructions and responses, {datasets}: no text has two tokens\n" in shown
 
 
 def test_one_row(tmp_path):
