@@ -73,7 +73,11 @@ def select(
         Literal["keep", "drop"], typer.Option(help="drop: leave out what says nearly the same as another sample.")
     ] = "keep",
     exclude: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Evaluation set; samples that overlap with it are left out.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Evaluation set, answered or not; samples that overlap with what its users ask are left out.",
+        ),
     ] = None,
     turns: TurnsOption = "first",
     repeats: RepeatsOption = "drop",
