@@ -3,13 +3,15 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import pytest
-from macromicro.annotate.types import load_types
+from fake_study import finish, write_preset
+from macromicro.annotate.types import build_types, load_types, save_types
 from macromicro.graph import execute
 from macromicro.graph.provenance import IN_GRAPH
-from macromicro.study import dependencies
+from macromicro.study import dependencies, params
 
 
 def test_assignments_are_read_as_yaml():
@@ -122,3 +124,19 @@ def test_keys_and_folders_of_the_machine_stay_out_of_notebooks_and_logs(finished
     for text in (written, done.stdout, done.stderr):
         assert "hunter2" not in text and str(folder) not in text and sys.prefix not in text
     assert ("ValueError: *** at ." in done.stdout) == bool(done.returncode)
+
+
+def test_a_run_by_hand_reads_the_corpus_file_that_its_study_was_run_with(folder, monkeypatch, capsys):
+    (folder / "my.jsonl").write_text("{}\n" * 100)
+    named = write_preset({"corpus.source": "file", "corpus.path": "my.jsonl", "corpus.packages": []})
+    finish(named)
+    named.out.params.write_text(params.dump(named))
+    save_types(build_types(["a"], [0], [0], ["x"], report={}), named.out.types("response-micro"))
+    monkeypatch.setattr(execute.os, "environ", dict(execute.os.environ))
+    notebook(folder, "3_annotate", PARAMETERS, WRITES)
+    Path("params/tiny.yaml").write_text(Path("params/tiny.yaml").read_text().replace("path: my.jsonl", "path: null"))
+    with pytest.raises(ValueError, match=r"tiny\.yaml: corpus\.path: source='file' needs a file"):
+        params.load("tiny")
+    assert execute.main(["--try", "tiny", "3_annotate", "--set", "tokens.low=20"]) == 0
+    written = (folder / "outputs/tiny/tries/3_annotate response-micro tokens.low=20/3_annotate.ipynb").read_text()
+    assert 'preset = \\"outputs/tiny/params.yaml\\"' in written and str(folder) not in written

@@ -171,6 +171,7 @@ def execute_by_hand(stage: str, *, preset: str, changes: Mapping[str, Any], give
     for name in given:
         if name not in known:
             raise ValueError(f"{stage} has no parameter {name!r}; the nearest is {closest(name, known)!r}")
+    preset = _settings_of(preset)
     study = params.load(preset, changes=changes)
     parameters = {name: value for name, value in known.items() if name not in ("preset", "changes")}
     run = start(stage, preset=preset, changes=changes, **{**parameters, **given})
@@ -186,6 +187,13 @@ def execute_by_hand(stage: str, *, preset: str, changes: Mapping[str, Any], give
     for name, words in compare_outputs(study.out.root, out.root, names).items():
         print(f"{name}: {words}")
     return target
+
+
+def _settings_of(preset: str) -> str:
+    """The preset, or the settings that its study was run with, where only these name the corpus file."""
+    study = params.load(preset, check_corpus=False)
+    named = study.corpus.source != "file" or study.corpus.path
+    return preset if named or not study.out.params.is_file() else relative(study.out.params, find_root())
 
 
 def _shown(path: Path) -> str:
