@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from macromicro.api.evaluation import read_prompts
@@ -61,7 +62,7 @@ def test_a_column_of_prompts_is_enough(name):
 
 def test_samples_are_an_evaluation_set_too():
     frame = pd.DataFrame({"id": ["a", "b"], "prompt": ["One?", "Two?"], "completion": ["1", ""]})
-    assert shown(read_prompts(read(frame))) == [("a", "One?")]
+    assert shown(read_prompts(read(frame))) == [("a", "One?"), ("b", "Two?")]
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,50 @@ def test_samples_are_an_evaluation_set_too():
 def test_refused(columns, message):
     with pytest.raises(ValueError, match=message):
         read_prompts(pd.DataFrame(columns))
+
+
+def found(corpus, prompts, turns="first"):
+    samples = read(pd.DataFrame(corpus), turns=turns, repeats="keep")
+    return find_overlapping(samples.table, read_prompts(pd.DataFrame(prompts)))[0].tolist()
+
+
+def said(*turns):
+    return [{"role": role, "content": text} for role, text in turns]
+
+
+def test_of_a_conversation_what_its_user_asks_counts_and_no_part_of_it():
+    asked = {"id": ["x"], "prompt": ["Summarize this."]}
+    below = said(("system", "Be brief."), ("user", "Summarize this."), ("assistant", "Fine."))
+    part = said(("user", "A long article.\n\nSummarize this."), ("assistant", "Fine."))
+    called = said(("user", "Summarize this."), ("assistant", "f()"), ("tool", "sunny"), ("assistant", "Fine."))
+    later = said(("user", "Hello?"), ("assistant", "Yes."), ("user", "Summarize this."), ("assistant", "Fine."))
+    row = said(("user", "Summarize this."), ("user", "please"), ("assistant", "Fine."))
+    talks = {"id": list("abcde"), "messages": [below, part, called, later, row]}
+    hit = "asks what x asks"
+    assert found(talks, asked) == [hit, "", hit, hit, hit]
+    assert found(talks, asked, turns="last") == [hit, "", hit, hit, hit]
+    assert found({"id": ["d"], "messages": [later]}, asked, turns="all") == [
+        "",
+        hit,
+    ]  # d, d#2: d is written up to "Yes."
+
+
+def test_a_question_of_several_paragraphs_is_found_below_a_system_prompt():
+    talk = said(("system", "Be kind."), ("user", "Fix it:\r\n\r\nprint 1"), ("assistant", "Fine."))
+    assert found({"id": ["a"], "messages": [talk]}, {"id": ["x"], "messages": [talk[:2]]}) == ["asks what x asks"]
+
+
+def test_samples_are_read_as_the_file_that_they_are_of():
+    frame = pd.DataFrame({"id": ["x", "y"], "messages": [TALK, TALK[:2]]})
+    assert shown(read_prompts(read(frame, repeats="keep")))[:2] == shown(read_prompts(frame))[:2]
+    mapped = read(
+        pd.DataFrame({"q": ["Why?", "How?"], "a": ["So.", ""]}), columns={"instruction": "q", "response": "a"}
+    )
+    assert read_prompts(mapped)["instruction"].tolist() == ["Why?", "How?"]
+    chosen = mapped.drop(np.array(["not drawn"], dtype=object))
+    assert read_prompts(chosen)["instruction"].tolist() == ["How?"]
+
+
+def test_a_made_id_that_another_prompt_has_hides_neither():
+    frame = pd.DataFrame({"id": ["a", "a#2"], "messages": [TALK, [{"role": "user", "content": "Third?"}]]})
+    assert shown(read_prompts(frame)) == [("a", "Name a colour."), ("a#2", "Another?"), ("a#2 (2)", "Third?")]

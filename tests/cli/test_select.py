@@ -293,3 +293,69 @@ def test_an_output_that_cannot_hold_the_rows_is_refused_first(tmp_path):
     write(tmp_path, [{"instruction": "q", "response": "a"}], "more.jsonl")
     done = run(tmp_path, "select", "my.jsonl", "more.jsonl", "-n", 1, "-o", "x.jsonl")
     assert "my.jsonl has messages; more.jsonl has instruction, response; give --format trl, alpaca" in done.error
+
+
+def test_no_output_becomes_a_file_of_a_folder_that_is_read(tmp_path):
+    for name in ("data", "eval"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, records(), "a.jsonl")
+    asked = ("select", "data", "-n", 2, "--method", "random")
+    for more in (("-o", "data/a.jsonl"), ("-o", "data/new.csv"), ("-o", "x.jsonl", "--rejected", "data/a.jsonl")):
+        assert "would be a file of the input, a folder" in run(tmp_path, *asked, *more).error
+    held = ("--exclude", "eval", "-o", "eval/b.jsonl")
+    assert "would be a file of the evaluation set, a folder" in run(tmp_path, *asked, *held).error
+    assert (
+        "--rejected -: the subset goes to standard output" in run(tmp_path, *asked, "-o", "-", "--rejected", "-").error
+    )
+    assert lines(tmp_path, "data/a.jsonl") == records()
+
+
+def test_a_list_of_skipped_records_that_is_none_stays(tmp_path):
+    write(tmp_path, records())
+    (tmp_path / "x.jsonl.bad.jsonl").write_text('{"my": "own"}\n')
+    done = run(tmp_path, "select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random")
+    assert "x.jsonl.bad.jsonl: there is a file that is no list of skipped records" in done.error
+    assert lines(tmp_path, "x.jsonl.bad.jsonl") == [{"my": "own"}]
+    other = ("select", "x.jsonl.bad.jsonl", "-n", 1, "-o", "x.jsonl", "--method", "random")
+    assert "the list of skipped records would replace the input" in run(tmp_path, *other).error
+
+
+@pytest.mark.parametrize("shape", ["same", "trl", "alpaca", "messages"])
+def test_exchanges_of_one_conversation_have_ids_of_their_own(tmp_path, shape):
+    talk = [{"role": role, "content": f"{role} {n}"} for n in range(2) for role in ("user", "assistant")]
+    write(tmp_path, [{"id": "c", "messages": talk}])
+    done = run(
+        tmp_path,
+        "select",
+        "my.jsonl",
+        "-n",
+        2,
+        "-o",
+        "x.jsonl",
+        "--turns",
+        "all",
+        "--format",
+        shape,
+        "--method",
+        "random",
+    )
+    assert not done.error
+    assert [row["id"] for row in lines(tmp_path, "x.jsonl")] == ["c", "c#2"]
+    assert not run(tmp_path, "measure", "x.jsonl", "--set", "embed.model=static").error.startswith(
+        "macromicro: x.jsonl"
+    )
+
+
+def test_a_column_with_the_name_of_a_text_is_kept_under_another(tmp_path):
+    write(tmp_path, [{"instruction": "q", "response": "a", "prompt": "mine", "other_prompt": "too"}])
+    assert not run(
+        tmp_path, "select", "my.jsonl", "-n", 1, "-o", "x.jsonl", "--format", "trl", "--method", "random"
+    ).error
+    [row] = lines(tmp_path, "x.jsonl")
+    assert row == {"prompt": "q", "completion": "a", "other_other_prompt": "mine", "other_prompt": "too"}
+
+
+def test_a_length_that_nothing_has_is_said_without_a_number_of_the_machine(tmp_path):
+    write(tmp_path, records())
+    asked = ("select", "my.jsonl", "-n", 2, "-o", "x.jsonl", "--method", "random", "--length", "500:", *WORDS)
+    assert "length at least 500 holds none of 20 samples of 1 to 5" in run(tmp_path, *asked).error

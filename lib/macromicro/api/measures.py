@@ -214,7 +214,9 @@ def _compare(
     read: _Read, datasets: Mapping[str, Rows], *, n_trained: int, interval_of: list[str], how: _How
 ) -> tuple[Comparison, str]:
     """All metrics of the datasets, and their unit in words; a tokenizer is trained on the first `n_trained` samples."""
-    tokenize, unit = token_maker(how.tokenizer, read.samples.iloc[:n_trained])
+    tokenize, unit = token_maker(
+        how.tokenizer, read.samples if how.tokenizer == "words" else read.samples.iloc[:n_trained]
+    )
     compared = compare_datasets(
         read.samples,
         datasets,

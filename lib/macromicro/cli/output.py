@@ -1,5 +1,6 @@
 """What the commands of the command line write: samples and types (files or standard output), tables, cards."""
 
+import json
 import shlex
 import shutil
 import sys
@@ -16,6 +17,7 @@ from macromicro.annotate.types import TypeMatrix, save_types
 from macromicro.api.filtering import name_quality
 from macromicro.api.messages import say
 from macromicro.api.reading import list_bad
+from macromicro.corpus.formats import is_known
 from macromicro.corpus.records import BadRows, Column
 from macromicro.corpus.sources import SKIPPED, source_name
 from macromicro.corpus.writers import save_columns
@@ -37,6 +39,10 @@ def check_output(output: str, suffixes: Sequence[str], **others: str | Path | No
     if Path(output).suffix not in suffixes:
         raise ValueError(f"{output}: expected a name that ends in {', '.join(suffixes)}, or - for a pipe")
     _check_place(Path(output), "output", others)
+    listed = Path(f"{output}{SKIPPED}")
+    _check_place(listed, "list of skipped records", others)
+    if listed.is_file() and not _lists_skipped(listed):
+        raise ValueError(f"{listed}: there is a file that is no list of skipped records; give another output name")
 
 
 def parse_columns(columns: Sequence[str] | None) -> dict[str, str]:
@@ -181,5 +187,19 @@ def _check_place(place: Path, role: str, others: Mapping[str, str | Path | None]
     if place.is_dir():
         raise ValueError(f"{place}: the {role} must be a file, but this is a folder")
     for name, other in others.items():
-        if other not in (None, "-") and Path(str(other)).resolve() == place.resolve():
+        if other in (None, "-"):
+            continue
+        if Path(str(other)).resolve() == place.resolve():
             raise ValueError(f"{place}: the {role} would replace the {name}")
+        if Path(str(other)).resolve() == place.resolve().parent and is_known(place) and not place.match(f"*{SKIPPED}"):
+            raise ValueError(f"{place}: the {role} would be a file of the {name}, a folder: write it elsewhere")
+
+
+def _lists_skipped(path: Path) -> bool:
+    """Whether a file begins as `write_bad` writes it."""
+    with path.open(encoding="utf-8", errors="replace") as lines:
+        first = next(lines, "")
+    try:
+        return set(json.loads(first)) == {"place", "reason"}
+    except (ValueError, TypeError):
+        return False

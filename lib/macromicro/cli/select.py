@@ -91,7 +91,8 @@ def select(
 
     Of conversations --turns says which exchanges are samples; with all, one comes out as far as it was read.
     Rows come out with the columns of the file; --format trl (prompt, completion), alpaca (instruction, input, output)
-    or messages gives them another shape. Samples without text and repeated instructions are left out first, and
+    or messages (one turn of the user, with all that was said before, and one of the assistant) gives them another
+    shape. Samples without text and repeated instructions are left out first, and
     counted, and so are those without any type, which cannot be drawn for one. --quality names a column of numbers, such
     as the scores of a reward model, and chooses among the best --quality-share of the samples; what is as good as the
     last of these stays too. Where no column has that name, --quality likelihood asks a small model, SmolLM2-135M, how

@@ -111,6 +111,8 @@ def _place_outputs(options: Options) -> Path | None:
     places = {**name_inputs(options.files), "types": options.types, "evaluation set": options.exclude}
     check_output(options.output, SUFFIXES, **places)
     if options.rejected:
+        if options.rejected == options.output == "-":
+            raise ValueError("--rejected -: the subset goes to standard output already; give it a file")
         check_output(options.rejected, SUFFIXES, **places, subset=options.output)
     return place_card(options.card, options.output, **places, rejected=options.rejected)
 

@@ -19,6 +19,8 @@ from macromicro.corpus.records import Records
 from macromicro.corpus.turns import read_turns
 
 Turns: TypeAlias = Literal["first", "last", "all"]
+ASKED = "_asked"
+"""Column of samples of conversations: all that its user asks, a list of texts."""
 FACTS = ("n_turns", "n_system_turns", "opened_by", "n_tool_turns", "not_text")
 NAMES = {"user": "User: ", "assistant": "Assistant: ", "tool": "Tool: ", "system": ""}
 BETWEEN = "\n\n"
@@ -29,7 +31,8 @@ def find_exchanges(records: Records, column: str, *, turns: Turns) -> pd.DataFra
 
     Columns instruction, response (empty where there is none), row (which record), n_read (turns up to the answer), and
     of the conversation n_turns (user turns), n_system_turns, opened_by (the role of the first turn that is not a system
-    turn), n_tool_turns (by tools, or with calls of them) and not_text, such as `turn 2: null`.
+    turn), n_tool_turns (by tools, or with calls of them) and not_text, such as `turn 2: null`. `ASKED` are all turns of
+    the user, with `all` those up to the answer.
 
     Parameters: turns, `first`: the first answer to a user; `last`, or `all`; each with what was said before. Raises
     ValueError (file, line) where a conversation is not a list of turns, or a turn has an unknown role.
@@ -47,19 +50,30 @@ def find_exchanges(records: Records, column: str, *, turns: Turns) -> pd.DataFra
         answers = answers.drop_duplicates("row", keep="last")
     opened = talk.index[asked > 0].union(said.index[said["role"] == "system"])
     instructions = _join_turns(said.loc[opened], answers)
+    users = said[said["role"] == "user"]
     found = pd.DataFrame(
         {
             "row": answers["row"].to_numpy(),
             "instruction": instructions,
             "response": answers["text"].to_numpy(),
             "n_read": answers["place"].to_numpy() + 1,
+            ASKED: _ask(users, answers, upto=turns == "all"),
         }
     )
     silent = np.setdiff1d(np.arange(n_records), found["row"].to_numpy(int))
-    none = pd.DataFrame({"row": silent, "instruction": "", "response": "", "n_read": 0})
+    none = pd.DataFrame({"row": silent, "instruction": "", "response": "", "n_read": 0, ASKED: [[] for _ in silent]})
     table = pd.concat([found, none], ignore_index=True).sort_values("row", kind="stable", ignore_index=True)
     texts = {name: table[name].astype("str") for name in ("instruction", "response")}
     return table.assign(**texts, **{name: facts[name].to_numpy()[table["row"]] for name in FACTS})
+
+
+def _ask(users: pd.DataFrame, answers: pd.DataFrame, *, upto: bool) -> list[list[str]]:
+    """What is asked in the conversation of each answer, `upto` the answer or in all; both tables sorted by row."""
+    texts, rows, places = users["text"].tolist(), users["row"].to_numpy(), users.index.to_numpy()
+    starts = np.searchsorted(rows, answers["row"].to_numpy(), "left")
+    ends = np.searchsorted(rows, answers["row"].to_numpy(), "right")
+    stops = np.searchsorted(places, answers.index.to_numpy(), "left") if upto else ends
+    return [texts[start:stop] for start, stop in zip(starts, stops, strict=True)]
 
 
 def _facts(said: pd.DataFrame, n_records: int) -> pd.DataFrame:
@@ -106,16 +120,6 @@ def _join_turns(said: pd.DataFrame, answers: pd.DataFrame) -> NDArray[np.object_
     return np.asarray(pc.binary_join(lists, pa.scalar(BETWEEN, pa.large_string())).to_pandas(), dtype=object)
 
 
-def last_asked(samples: pd.DataFrame) -> pd.Series:
-    """What the user asks last in each instruction, below system turns and earlier turns: the last paragraph.
-
-    Of samples that are of no conversation, the instruction. Parameters: samples, as for `count_conversations`.
-    """
-    if not _are_conversations(samples):
-        return samples["instruction"]
-    return samples["instruction"].str.rsplit(BETWEEN, n=1).str[-1].str.removeprefix(NAMES["user"])
-
-
 def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
     """What was read of conversations and what was left out, in numbers of samples; nothing where there are none.
 
@@ -125,7 +129,7 @@ def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
 
     Parameters: samples, as `readers.read_samples` gives them; a column that a file itself calls n_turns does not count.
     """
-    if not _are_conversations(samples):
+    if "n_turns" not in samples or samples["n_turns"].dtype != np.dtype("int64"):
         return {}
     return {
         "n": len(samples),
@@ -136,10 +140,6 @@ def count_conversations(samples: pd.DataFrame) -> dict[str, int]:
         "not_all_text": int((samples["not_text"] != "").sum()),
         "without_answer": int(((samples["instruction"] == "") & (samples["response"] == "")).sum()),
     }
-
-
-def _are_conversations(samples: pd.DataFrame) -> bool:
-    return "n_turns" in samples and samples["n_turns"].dtype == np.dtype("int64")
 
 
 def check_conversations(counts: Mapping[str, int], *, max_lost: float, name: str) -> None:

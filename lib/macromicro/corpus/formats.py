@@ -22,9 +22,8 @@ PIPE = "standard input"
 COMPRESSED = (".gz", ".zst")
 TEXT = (".jsonl", ".json", ".csv", ".tsv")
 SUFFIXES = (*TEXT, ".parquet")
-SPLITS = ("train", "data", "rows", "examples", "instances", "samples")
+SPLITS = ("train", "test", "validation", "valid", "dev", "eval", "data", "rows", "examples", "instances", "samples")
 """Keys under which a JSON object may hold the list of all records."""
-OTHER_SPLITS = ("test", "validation", "valid", "dev", "eval")
 
 
 def read_records(path: str | Path, bad: BadRows | None = None) -> Records:
@@ -117,13 +116,12 @@ def _read_json(file: BinaryIO, name: str, bad: BadRows) -> Records:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name}: not valid JSON: {error}; expected a record such as {EXAMPLE}") from None
     if isinstance(listed, dict):
-        key = next((key for key in SPLITS if isinstance(listed.get(key), list)), None)
-        if key is None:
-            return collect_records(iter([(1, listed)]), name, "record", bad)
-        held = [split for split in (*SPLITS, *OTHER_SPLITS) if isinstance(listed.get(split), list)]
+        held = [split for split in SPLITS if isinstance(listed.get(split), list)]
         if len(held) > 1:
             raise ValueError(f"{name}: holds several lists of records, {', '.join(held)}; give a file with one of them")
-        listed = listed[key]
+        if not held:
+            return collect_records(iter([(1, listed)]), name, "record", bad)
+        listed = listed[held[0]]
     return collect_records(iter(enumerate(listed, 1)), name, "record", bad)
 
 

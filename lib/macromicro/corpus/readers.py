@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from macromicro.corpus.conversations import FACTS, Turns, find_exchanges
+from macromicro.corpus.conversations import ASKED, FACTS, Turns, find_exchanges
 from macromicro.corpus.formats import read_records
 from macromicro.corpus.records import (
     HALF_A_PAIR,
@@ -79,11 +79,12 @@ def load_hub_records(path: str, *, split: str, revision: str | None = None, bad:
 
 def make_samples(records: Records, *, source: str, columns: Mapping[str, str]) -> pd.DataFrame:
     """Samples of records; see `read_samples`. Parameters: source, where the records have none of their own."""
-    return place_samples(records, source=source, columns=columns).drop(columns=ROW)
+    return place_samples(records, source=source, columns=columns).drop(columns=[ROW, ASKED], errors="ignore")
 
 
 def place_samples(records: Records, *, source: str, columns: Mapping[str, str], turns: Turns = "first") -> pd.DataFrame:
-    """Samples of records as `make_samples` gives them, with a column `ROW`: which record each is of, from 0.
+    """Samples of records as `make_samples` gives them, with a column `ROW`: which record each is of, from 0; of
+    conversations `conversations.ASKED` too.
 
     Parameters: turns, which exchanges of a conversation are samples (`conversations.find_exchanges`). With `all` there
     is a column `N_READ`, the turns up to the response, and the second exchange of a conversation of id x is x#2.
@@ -109,7 +110,7 @@ def place_samples(records: Records, *, source: str, columns: Mapping[str, str], 
             table[name] = pd.Series(default, index=table.index, dtype="str")
     used.add(columns.get("id", "id"))
     table.insert(0, "id", _ids(records, columns.get("id", "id"), table, rows if turns == "all" else None))
-    for name in FACTS:
+    for name in (*FACTS, ASKED):
         if name in texts:
             table[name] = texts[name]
     table[ROW] = range(len(table)) if rows is None else rows

@@ -1,7 +1,7 @@
 """Samples in the shapes in which trainers read them: TRL's, Alpaca's, OpenAI's, or that of the file they came from."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
@@ -25,7 +25,8 @@ def shape_rows(
     `same` has the rows as they are in the files, which must then have the same columns; where `N_READ` says so,
     conversations end with the answer that is the response. `trl` has prompt and completion, `alpaca` instruction, input
     (always empty: it is part of the instruction by now) and output, `messages` a user turn and an assistant turn; in
-    these, the other columns of the files follow, but for those that held texts.
+    these, the other columns of the files follow, but for those that held texts; one that has the name of a text there
+    becomes other_NAME. Where a conversation gives several samples, rows have the ids of these.
 
     Parameters: chosen, columns instruction, response, `FILE` and `readers.ROW`; columns, of each file, as in
     `text_columns.find_texts`. Raises ValueError as `check_shape`.
@@ -36,13 +37,13 @@ def shape_rows(
         if N_READ in chosen:
             [name] = find_texts(files[0], columns[0])
             rows[name] = [_cut(talk, n) for talk, n in zip(_listed(rows[name]), chosen[N_READ], strict=True)]
-        return rows
+        return _own_ids(rows, chosen, columns)
     texts = _texts(chosen["instruction"].tolist(), chosen["response"].tolist(), shape)
     others = []
     for file, mapped in zip(files, columns, strict=True):
-        used = {*find_texts(file, mapped), *texts}
-        others.append({name: values for name, values in file.columns.items() if name not in used})
-    return {**texts, **_gather(chosen, others)}
+        kept = {name: values for name, values in file.columns.items() if name not in find_texts(file, mapped)}
+        others.append({_free_name(name, {*texts, *kept} if name in texts else ()): kept[name] for name in kept})
+    return _own_ids({**texts, **_gather(chosen, others)}, chosen, columns)
 
 
 def check_shape(files: Sequence[Records], shape: Shape) -> None:
@@ -84,6 +85,21 @@ def _gather(chosen: pd.DataFrame, files: Sequence[Mapping[str, Column]]) -> dict
             for row, value in zip(held, _listed(values), strict=True):
                 gathered[name][row] = value
     return dict(gathered)
+
+
+def _own_ids(rows: dict[str, Column], chosen: pd.DataFrame, columns: Sequence[Mapping[str, str]]) -> dict[str, Column]:
+    """The rows; where a conversation gives several, the ids of the samples in place of its own."""
+    if N_READ in chosen:
+        for name in {mapped.get("id", "id") for mapped in columns} & rows.keys():
+            rows[name] = chosen["id"].tolist()
+    return rows
+
+
+def _free_name(name: str, taken: Collection[str]) -> str:
+    """A name that is not taken."""
+    while name in taken:
+        name = f"other_{name}"
+    return name
 
 
 def _cut(talk: list[Any] | str, n: int) -> list[Any] | str:

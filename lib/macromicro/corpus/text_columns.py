@@ -39,12 +39,15 @@ def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
     return (chat,)
 
 
-def find_asked(records: Records) -> tuple[str, ...]:
+def find_asked(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
     """The columns that hold what is asked, answered or not: instruction and, if there, input; or conversations.
 
-    Raises ValueError if there are none that are known.
+    Parameters: columns, as in `find_texts`. Raises ValueError if there are none that are known.
     """
     names = records.columns
+    if "instruction" in columns:
+        given = [columns["input"]] if "input" in columns else _find_given(records, columns["instruction"])
+        return (columns["instruction"], *given)
     answered = any(set(pair) <= set(names) for pair in PAIRS)
     chat = next((name for name in CONVERSATIONS if name in names), None)
     asked = next((name for name in PROMPTS if name in names), None)

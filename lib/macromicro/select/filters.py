@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from macromicro.corpus.clean import normal_form
-from macromicro.corpus.conversations import last_asked
+from macromicro.corpus.conversations import ASKED
 from macromicro.corpus.overlap import find_overlaps, near_duplicates
 from macromicro.select.describe import NEAR
 from macromicro.select.population import has_length
@@ -39,16 +39,24 @@ def find_near_duplicates(samples: pd.DataFrame) -> Reasons:
 def find_overlapping(samples: pd.DataFrame, prompts: pd.DataFrame) -> tuple[Reasons, dict[str, int]]:
     """Why samples overlap with an evaluation set, and how many of its prompts and of the samples do.
 
-    A sample overlaps if it asks what a prompt asks, as a whole or last (`conversations.last_asked`), in normal form, or
-    holds `MIN_OVERLAP` or more of the word 5-grams of a prompt (`overlap.find_overlaps`); the most similar prompt is
-    named. Parameters: samples and prompts, columns id, instruction; of samples response too.
+    A sample overlaps if it asks what a prompt asks, in normal form, or holds `MIN_OVERLAP` or more of the word 5-grams
+    of a prompt (`overlap.find_overlaps`); the most similar prompt is named. Of a conversation every turn of the user
+    counts, also those after the answer that was read.
+    Parameters: samples, columns id, instruction, response, of conversations `ASKED`; prompts, columns id (each once)
+    and instruction.
     """
-    asked = prompts.drop_duplicates("id").set_index("id")["instruction"]
+    asked = prompts.set_index("id")["instruction"]
+    said = samples[["id", "instruction"]].set_axis(["id", "text"], axis=1)
+    if ASKED in samples:
+        turns = samples[["id", ASKED]].explode(ASKED).dropna().set_axis(["id", "text"], axis=1)
+        said = pd.concat([said, turns.astype("str")], ignore_index=True)
     by_form = dict(zip(normal_form(asked), asked.index, strict=True))
-    whole, last = (normal_form(texts).map(by_form) for texts in (samples["instruction"], last_asked(samples)))
-    same = whole.fillna(last).to_numpy(dtype=object)
-    equal = {name: prompt for name, prompt in zip(samples["id"], same, strict=True) if isinstance(prompt, str)}
-    found = find_overlaps(asked, whole_texts(samples), threshold=MIN_OVERLAP, n_most=len(samples))
+    same = normal_form(said["text"]).map(by_form)
+    equal = dict(zip(said["id"][same.notna()][::-1], same[same.notna()][::-1], strict=True))
+    texts = whole_texts(samples)
+    if ASKED in samples:
+        texts = texts + "\n" + samples[ASKED].str.join("\n").to_numpy()
+    found = find_overlaps(asked, texts, threshold=MIN_OVERLAP, n_most=len(samples))
     strongest = found.sort_values(["similarity", "id"], ascending=[False, True]).drop_duplicates("other_id")
     rows = zip(strongest["other_id"], strongest["id"], strongest["similarity"], strict=True)
     why = {name: f"holds {similarity:.0%} of {prompt}" for name, prompt, similarity in rows}

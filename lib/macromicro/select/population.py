@@ -6,6 +6,7 @@ datasets of a strategy. A peel hardly depends on how ties are broken, and so eac
 own, by their ids alone: further samples, seeds and strategies change nothing about whose share a sample is in.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,7 +110,6 @@ def has_length(lengths: ArrayLike, band: Sequence[int] | None) -> NDArray[np.boo
         return np.ones(len(lengths), dtype=bool)
     inside = (lengths >= band[0]) & (lengths <= band[1])
     if not inside.any():
-        raise ValueError(
-            f"length={list(band)} holds none of {len(lengths)} samples of {lengths.min()} to {lengths.max()} tokens"
-        )
+        shown = f"at least {band[0]}" if band[1] == sys.maxsize else f"{band[0]} to {band[1]}"
+        raise ValueError(f"length {shown} holds none of {len(lengths)} samples of {lengths.min()} to {lengths.max()}")
     return inside

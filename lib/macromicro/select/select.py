@@ -162,7 +162,10 @@ def set_budget(peeling: Peeling, weights: IntArray, size: int) -> int:
     """What a dataset of `size` samples of the peel weighs on average. Raises ValueError if the peel has fewer."""
     n_typed = int(peeling.pool_sizes[0])
     if not 1 <= size <= n_typed:
-        raise ValueError(f"size={size} must be between 1 and the {n_typed} samples that carry a type and are allowed")
+        raise ValueError(
+            f"size={size} must be between 1 and the {n_typed} samples that carry a type and are allowed; "
+            "types.untyped=nearest gives every sample types"
+        )
     return round(size * int(weights[peeling.sample_steps >= 0].sum()) / n_typed)
 
 
