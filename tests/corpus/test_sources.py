@@ -140,6 +140,8 @@ def test_rows_of_csv_with_other_numbers_of_fields(tmp_path):
 
 def test_of_several_lists_of_records_none_is_guessed(tmp_path):
     path = tmp_path / "a.json"
+    path.write_text(json.dumps({"test": PAIRS, "examples": ["a name"]}))
+    assert len(open_source(str(path), BadRows())[0].numbers) == 3
     path.write_text(json.dumps({"train": PAIRS, "test": PAIRS[:1]}))
     with pytest.raises(ValueError, match=r"a\.json: holds several lists of records, train, test; give a file with one"):
         open_source(str(path), BadRows())

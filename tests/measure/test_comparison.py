@@ -166,8 +166,8 @@ def test_texts_that_the_embedding_model_cannot_read_are_said():
     assert values.loc[("response", "ED"), "two"] == values.loc[("instruction", "ED"), "two"] == 1
     said = found.missing.set_index(["part", "metric", "dataset"])["reason"]
     for metric in ("ED", "Vendi", "NovelSum"):
-        assert said["response", metric, "all"] == "1 texts have no token that the embedding model knows"
-    assert said["response", "NovelSum", "two"] == "1 texts have no token that the embedding model knows"
+        assert said["response", metric, "all"] == "1 of the texts have no token that the embedding model knows"
+    assert said["response", "NovelSum", "two"] == "1 of the texts have no token that the embedding model knows"
     assert ("instruction", "ED", "all") not in said.index
 
 

@@ -116,7 +116,8 @@ def _read_json(file: BinaryIO, name: str, bad: BadRows) -> Records:
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{name}: not valid JSON: {error}; expected a record such as {EXAMPLE}") from None
     if isinstance(listed, dict):
-        held = [split for split in SPLITS if isinstance(listed.get(split), list)]
+        lists = [split for split in SPLITS if isinstance(listed.get(split), list)]
+        held = [split for split in lists if any(isinstance(one, dict) for one in listed[split])] or lists[:1]
         if len(held) > 1:
             raise ValueError(f"{name}: holds several lists of records, {', '.join(held)}; give a file with one of them")
         if not held:

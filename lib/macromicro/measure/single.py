@@ -102,7 +102,7 @@ def _count_unread(vectors: NDArray[np.float32]) -> int:
 
 
 def _say_unread(n_unread: int) -> str:
-    return f"{n_unread} texts have no token that the embedding model knows"
+    return f"{n_unread:,} of the texts have no token that the embedding model knows"
 
 
 def _if_read(measured: Callable[[Side], float]) -> Callable[[Side], float]:

@@ -61,7 +61,7 @@ def _tabulate_groups(samples: pd.DataFrame, column: str, lengths: Lengths) -> Ta
     if len(rest):
         others = ~named.isin(shown[column]).to_numpy()
         mean = lengths["response"][others].mean()
-        rows.append((f"{len(rest):,} others", f"{others.sum():,}", f"{others.mean():.1%}", f"{mean:,.1f}"))
+        rows.append((_count_others(len(rest)), f"{others.sum():,}", f"{others.mean():.1%}", f"{mean:,.1f}"))
     shares = [*shown["count"], *([rest["count"].sum()] if len(rest) else [])]
     return Table(
         f"{column.capitalize()}s",
@@ -106,11 +106,15 @@ def _draw_lengths(lengths: Lengths) -> Histogram:
     )
 
 
+def _count_others(n: int) -> str:
+    return f"{n:,} other{'s' * (n != 1)}"
+
+
 def _tabulate_scripts(samples: pd.DataFrame) -> Table:
     found = {part: count_scripts(samples[part]) for part in PARTS}
     in_all = sum(map(Counter, found.values()), Counter[str]())
     names = sorted(in_all, key=lambda name: (-in_all[name], name))
-    rest = f"{len(names) - N_SCRIPTS} others"
+    rest = _count_others(len(names) - N_SCRIPTS)
     found = {part: _join_small(own, names[N_SCRIPTS:], rest) for part, own in found.items()}
     names = [*names[:N_SCRIPTS], *([rest] if len(names) > N_SCRIPTS else [])]
     shares = {part: _shares(names, found[part]) for part in PARTS}
