@@ -53,5 +53,5 @@ def test_small_scripts_are_counted_together():
     said = ["abcdefgh", "привет", "שלום", "ελλ", "春天花", "봄봄", "ไ"]
     samples = SAMPLES.iloc[:1].loc[[0] * 7].reset_index(drop=True).assign(instruction=said, response="x")
     rows = describe(samples, {part: np.ones(7, int) for part in LENGTHS})["Scripts"].rows
-    assert [row[0] for row in rows] == ["Latin", "Cyrillic", "Hebrew", "Greek", "Han", "Hangul", "1 others"]
+    assert [row[0] for row in rows] == ["Latin", "Cyrillic", "Hebrew", "Greek", "Han", "Hangul", "1 other"]
     assert rows[0][1:] == ("29.6%", "100.0%") and rows[-1][1:] == ("3.7%", "0.0%")
