@@ -2,10 +2,10 @@
 
     python benchmarks/fuzz.py --n 10000 --seed 0
 
-Files of every shape that people have (Alpaca, Dolly, prompt and completion, OpenAI messages, ShareGPT; JSON lines, a
-JSON array, CSV, compressed) are broken in their values and in their bytes, and read by `select` or `check`. Every row
-that comes back must be one of the file as an independent reader has it. Prints how runs ended, and every one that
-ended otherwise, with its seed; exit status 1 if there is one.
+Files of every shape that people have (Alpaca, Dolly, prompt and completion, OpenOrca, OpenAI messages, ShareGPT; JSON
+lines, a JSON array, CSV, compressed) are broken in their values and in their bytes, and read by `select` or `check`.
+Every row that comes back must be one of the file as an independent reader has it. Prints how runs ended, and every one
+that ended otherwise, with its seed; exit status 1 if there is one.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TEXTS = [
     *("Add 1 and 2.", "add  1 AND 2.", "Name a colour", "Où est-il?", "春天来了", "مرحبا", "🌲"),
     *('a,b;"c"', "l1\nl2", "-"),
 ]
-SHAPES = ("alpaca", "dolly", "trl", "messages", "sharegpt")
+SHAPES = ("alpaca", "dolly", "trl", "orca", "messages", "sharegpt")
 RULES = {
     **{"samples": {"min": 1}, "near_duplicates": {"max": 1}},
     **{"response.mean_length": {"min": 0}, "response.1-NR": {"min": 0}},
@@ -49,6 +49,8 @@ def make_record(random: Random, shape: str) -> dict[str, Any]:
         return {"instruction": asked, "context": "", "response": answer, "category": "qa"}
     if shape == "trl":
         return {"id": f"i{random.randrange(10**6)}", "prompt": asked, "completion": answer, "score": random.random()}
+    if shape == "orca":
+        return {"system_prompt": random.choice(["", "Be brief."]), "question": asked, "response": answer}
     if shape == "messages":
         turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": answer}]
         return {"messages": [{"role": "system", "content": "Be brief."}] * random.randrange(2) + turns}
@@ -132,10 +134,8 @@ def run(arguments: list[str]) -> tuple[str, str]:
 def try_one(seed: int) -> tuple[str, str]:
     """How one broken file ended: in a word, and what is wrong with that."""
     random = Random(seed)
-    shape, kind = (
-        random.choice(["alpaca", "dolly", "trl", "messages", "sharegpt"]),
-        random.choice(["jsonl", "json", "csv"]),
-    )
+    shape = random.choice(SHAPES)
+    kind = random.choice(["jsonl", "json", "csv"])
     kind = "jsonl" if shape in ("messages", "sharegpt") and kind == "csv" else kind
     records: list[Any] = [make_record(random, shape) for _ in range(random.randrange(1, 9))]
     for _ in range(random.choice([0, 1, 1, 1, 2])):

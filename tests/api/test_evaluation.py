@@ -43,6 +43,24 @@ def test_a_system_prompt_of_either_side_hides_no_overlap():
         assert counts["samples left out"] == 2
 
 
+def test_a_column_of_system_prompts_hides_no_overlap_and_sources_of_all_kinds_are_searched_together():
+    told = pd.DataFrame(
+        {"id": ["a"], "system_prompt": ["Be brief."], "question": ["Name a colour."], "answer": ["Red."]}
+    )
+    talk = pd.DataFrame({"id": ["t"], "messages": [TALK[1:]]})
+    plain = pd.DataFrame({"id": ["p", "q"], "instruction": ["Plain?", "Other?"], "output": ["Yes.", "No."]})
+    prompts = pd.DataFrame({"id": ["x", "y", "z"], "instruction": ["Name a colour.", "Another?", "Plain?"]})
+    corpus = read(told, talk, plain).table
+    reasons, counts = find_overlapping(corpus, prompts)
+    assert dict(zip(corpus["id"], reasons, strict=True)) == {
+        "a": "asks what x asks",
+        "t": "asks what x asks",
+        "p": "asks what z asks",
+        "q": "",
+    }
+    assert counts["prompts that overlap"] == 3
+
+
 @pytest.mark.parametrize(
     "columns", [{}, {"output": "4"}, {"output": "4", "id": 7}, {"id": "same"}, {"response": "4", "extra": [1]}]
 )

@@ -177,6 +177,37 @@ def test_other_columns_are_kept_as_they_are(tmp_path, write):
         assert again["n"].tolist() == table["n"].tolist()
 
 
+@pytest.mark.parametrize("name", ["system", "system_prompt"])
+def test_a_column_of_system_prompts_begins_the_instruction(write, name):
+    """Two samples that differ in it alone are two samples; a column of that name that holds no text is left alone."""
+    rows = [
+        {"id": str(row), name: text, "question": "Why?", "answer": "So."} for row, text in enumerate(["Be kind.", ""])
+    ]
+    path = write(
+        "a.jsonl",
+        [
+            *rows,
+            {"id": "2", "question": "Why?", "answer": "So."},
+            {"id": "3", name: "A", "question": " ", "answer": "So."},
+        ],
+    )
+    assert read_samples(path)["instruction"].tolist() == ["Be kind.\n\nWhy?", "Why?", "Why?", ""]
+    assert name not in read_samples(path)
+    talk = [
+        {**conversation("user", "assistant"), name: "Be kind."},
+        {**conversation("system", "user", "assistant"), name: " "},
+    ]
+    table = read_samples(write("b.jsonl", talk))
+    assert sorted(table["instruction"]) == ["Be kind.\n\nuser 0", "system 0\n\nuser 1"]
+    assert table["n_system_turns"].tolist() == [1, 1] and sorted(table[name]) == [" ", "Be kind."]
+    numbered = read_samples(write("c.jsonl", [{name: 3, "question": "Why?", "answer": "So."}]))
+    assert numbered["instruction"].tolist() == ["Why?"] and numbered[name].tolist() == [3]
+    mapped = read_samples(
+        write("d.jsonl", [{"rule": "Be kind.", "prompt": "Why?", "completion": "So."}]), columns={"system": "rule"}
+    )
+    assert mapped["instruction"].tolist() == ["Be kind.\n\nWhy?"]
+
+
 def test_columns_can_be_mapped(write):
     path = write("a.csv", "key,question,about,answer\nq1,Why?,the sky,Because.\n")
     columns = {"id": "key", "instruction": "question", "input": "about", "response": "answer"}
@@ -223,7 +254,7 @@ def test_a_column_that_only_has_a_name_of_ours_is_kept_and_not_taken_for_it(tmp_
         ("a.jsonl", [PAIR, {"instruction": 3, "response": "b"}], "line 2: 'instruction' must be text, not int 3"),
         ("a.jsonl", [PAIR, {"instruction": "\ud800", "response": "b"}], "line 2: 'instruction' holds half of a surrog"),
         ("a.jsonl", [PAIR, {"instruction": "a\0", "response": "b"}], "line 2: 'instruction' holds a NUL character"),
-        ("a.jsonl", [{"question": "a", "answer": "b"}], "has columns question, answer; expected instruction"),
+        ("a.jsonl", [{"ask": "a", "answer": "b"}], "has columns ask, answer; expected instruction"),
         ("a.jsonl", [{**PAIR, "id": "x"}, {**PAIR, "id": "x"}], "line 2: id 'x' is already that of .*line 1"),
         ("a.jsonl", [{**PAIR, "id": "x"}, PAIR], "line 2: 'id' must be text or a whole number, but is missing"),
         ("a.jsonl", [{**PAIR, "id": 1.5}], "line 1: 'id' must be text or a whole number, but is 1.5"),

@@ -88,6 +88,14 @@ def test_other_shapes_keep_the_other_columns(tmp_path):
     assert shape_rows(chosen, [records], "messages", **given)["messages"] == [turns]
 
 
+def test_a_system_prompt_is_in_the_prompt_of_another_shape_and_a_column_of_the_same(tmp_path):
+    told = [{"system": "Be kind.", "instruction": "q", "output": "a", "license": "MIT"}]
+    records, chosen = read(write(tmp_path / "a.jsonl", told), [0])
+    trl = {name: list(map(str, values)) for name, values in shape_rows(chosen, [records], "trl", columns=[{}]).items()}
+    assert trl == {"prompt": ["Be kind.\n\nq"], "completion": ["a"], "license": ["MIT"]}
+    assert list(shape_rows(chosen, [records], "same", columns=[{}])) == list(told[0])
+
+
 def test_files_of_different_columns_need_a_format(tmp_path):
     one, first = read(write(tmp_path / "a.jsonl", ALPACA), [0])
     two, second = read(write(tmp_path / "b.parquet", MESSAGES), [1])

@@ -24,7 +24,7 @@ Source: TypeAlias = str | Path | pd.DataFrame | pa.Table | Any
 """A path (or hub:owner/name, or - for standard input), a DataFrame, an Arrow table or a `datasets.Dataset`."""
 Use: TypeAlias = Literal["fail", "skip"]
 
-COLUMNS = ("id", "instruction", "input", "response", "source", "licence")
+COLUMNS = ("id", "instruction", "input", "response", "source", "licence", "system")
 WORDS = {
     "empty": "no text",
     "repeated_sample": "repeats the sample",
@@ -50,10 +50,10 @@ def read(
 ) -> Samples:
     """The samples of sources as one corpus, without those that have no text or repeat others.
 
-    Parameters: columns, the sources' names of id, instruction, input, response, source and licence where they differ;
-    each holds for the sources that have such a column; turns, which exchanges of a conversation are samples; repeats,
-    whether an instruction may come again with another response (of equal ones the first by id stays); bad_rows, what
-    becomes of records that cannot be read.
+    Parameters: columns, the sources' names of id, instruction, input, response, source, licence and system (a prompt)
+    where they differ; each holds for the sources that have such a column; turns, which exchanges of a conversation are
+    samples; repeats, whether an instruction may come again with another response (of equal ones the first by id stays);
+    bad_rows, what becomes of records that cannot be read.
     Raises FileNotFoundError, or ValueError that names the source, the row and what was expected, if no sample is left,
     or if two samples of one id are.
 

@@ -30,7 +30,7 @@ from macromicro.corpus.records import (
     is_unicode,
     take_rows,
 )
-from macromicro.corpus.text_columns import find_texts, read_instructions
+from macromicro.corpus.text_columns import find_system, find_texts, prefix, read_instructions
 
 COLUMNS = ("id", "instruction", "response", "source", "licence")
 ALSO_CALLED = {"licence": "license"}
@@ -42,13 +42,14 @@ def read_samples(path: str | Path, *, columns: Mapping[str, str] | None = None) 
     """Samples of a .jsonl, .json, .csv or .parquet file, or of JSON lines from standard input (`-`), sorted by id.
 
     Recognised are instruction/response, instruction/input/output (Alpaca) and instruction/context/response (Dolly; what
-    is not empty there follows the instruction after a blank line), prompt/completion, and conversations (`messages`,
-    ShareGPT's `conversations`), of which the first exchange is taken and the columns `conversations.FACTS` are added.
+    is not empty there follows the instruction after a blank line), prompt/completion, question/answer, and
+    conversations (`messages`, ShareGPT's `conversations`), of which the first exchange is taken and the columns
+    `conversations.FACTS` are added. A column `system` or `system_prompt` goes before the instruction, as system turns.
     Other columns are kept as they are; one that has a name of ours but is something else (`columns` names another, or
     it is the input of a conversation) becomes `other_NAME`, so that it is neither lost nor taken for ours when the
     samples are written and read again.
 
-    Parameters: columns, the file's names for id, instruction, input, response, source, licence where they differ.
+    Parameters: columns, the file's names for id, instruction, input, response, source, licence, system if they differ.
     Returns columns id, instruction, response, source, licence (text, never null), then the others. Source, which may be
     a number, defaults to the file's name, licence to ''. Samples without text stay (`clean.clean_samples`).
     Raises FileNotFoundError, or ValueError that names file, line and what was expected.
@@ -148,12 +149,29 @@ def _instructions_and_responses(
     records: Records, columns: Mapping[str, str], turns: Turns
 ) -> tuple[dict[str, Any], set[str]]:
     """Instruction and response texts (of conversations `FACTS`, `ROW` and `N_READ` too), and the columns used up."""
-    found = find_texts(records, columns)
+    found, system = find_texts(records, columns), find_system(records, columns)
+    told = records.texts(system[0], required=False) if system else None
     if len(found) == 1:
-        exchanges = find_exchanges(records, found[0], turns=turns).rename(columns={"row": ROW, "n_read": N_READ})
-        return {str(name): exchanges[name] for name in exchanges} | {ROW: exchanges[ROW].to_numpy()}, set()
+        return _read_exchanges(find_exchanges(records, found[0], turns=turns), told), set()
     asked, answer, *given = found
-    return {"instruction": read_instructions(records, asked, given), "response": records.texts(answer)}, set(found)
+    instruction = read_instructions(records, asked, given)
+    texts: dict[str, Any] = {"instruction": instruction, "response": records.texts(answer)}
+    if told is not None:
+        texts["instruction"] = prefix(instruction, told)
+        texts[ASKED] = pd.Series([[text] for text in instruction.to_pylist()])
+    return texts, {*found, *system}
+
+
+def _read_exchanges(exchanges: pd.DataFrame, told: pa.Array | None) -> dict[str, Any]:
+    """What `find_exchanges` gives, with the system prompts of the records, if they have any beside their turns."""
+    found: dict[str, Any] = {str(name): exchanges[name] for name in exchanges}
+    rows = exchanges["row"].to_numpy()
+    if told is not None:
+        told = told.take(pa.array(rows))
+        asked = pa.array(exchanges["instruction"].to_numpy(dtype=object), pa.large_string())
+        is_told = pc.not_equal(pc.utf8_trim_whitespace(told), "").to_numpy(zero_copy_only=False)
+        found |= {"instruction": prefix(asked, told), "n_system_turns": exchanges["n_system_turns"] + is_told}
+    return found | {ROW: rows, N_READ: exchanges["n_read"]}
 
 
 def _ids(records: Records, column: str, samples: pd.DataFrame, rows: NDArray[np.int64] | None) -> list[str]:

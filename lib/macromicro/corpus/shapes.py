@@ -10,7 +10,7 @@ import pandas as pd
 
 from macromicro.corpus.readers import N_READ, ROW
 from macromicro.corpus.records import MISSING, Column, Records, take_rows
-from macromicro.corpus.text_columns import find_texts
+from macromicro.corpus.text_columns import find_system, find_texts
 
 Shape: TypeAlias = Literal["same", "trl", "alpaca", "messages"]
 FILE = "_file"
@@ -41,7 +41,8 @@ def shape_rows(
     texts = _texts(chosen["instruction"].tolist(), chosen["response"].tolist(), shape)
     others = []
     for file, mapped in zip(files, columns, strict=True):
-        kept = {name: values for name, values in file.columns.items() if name not in find_texts(file, mapped)}
+        read = {*find_texts(file, mapped), *find_system(file, mapped)}
+        kept = {name: values for name, values in file.columns.items() if name not in read}
         others.append({_free_name(name, {*texts, *kept} if name in texts else ()): kept[name] for name in kept})
     return _own_ids({**texts, **_gather(chosen, others)}, chosen, columns)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from macromicro.corpus.records import Records
+from macromicro.corpus.records import MISSING, Column, Records, is_text
 
 PAIRS = (
     ("instruction", "response"),
@@ -13,9 +13,12 @@ PAIRS = (
     ("prompt", "completion"),
     ("prompt", "response"),
     ("prompt", "reference"),
+    ("question", "response"),
+    ("question", "answer"),
 )
 CONVERSATIONS = ("messages", "conversations")
 PROMPTS = ("instruction", "prompt", "question")
+SYSTEM = ("system", "system_prompt")
 
 
 def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
@@ -37,6 +40,13 @@ def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
             "as --column response=answer (in Python columns={'response': 'answer'})"
         )
     return (chat,)
+
+
+def find_system(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
+    """The column of system prompts, if there is one: one that `columns` names, or of a known name and all text."""
+    if "system" in columns:
+        return (columns["system"],)
+    return tuple(name for name in SYSTEM if name in records.columns and _holds_text(records.columns[name]))[:1]
 
 
 def find_asked(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
@@ -75,10 +85,20 @@ def _find_given(records: Records, asked: str) -> list[str]:
     return [name for name in known if name in records.columns][:1]
 
 
-def _fold(instruction: pa.Array, given: pa.Array) -> pa.Array:
-    """The instruction, and after a blank line what it is about, where there is something."""
-    given = pc.utf8_trim_whitespace(given)
-    both = pc.binary_join_element_wise(
-        pc.utf8_trim_whitespace(instruction), given, pa.scalar("\n\n", pa.large_string())
-    )
-    return pc.if_else(pc.equal(given, ""), instruction, both)
+def prefix(instruction: pa.Array, system: pa.Array) -> pa.Array:
+    """Each instruction below its system prompt and a blank line; what asks nothing stays a sample without text."""
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(instruction), ""), instruction, _fold(system, instruction))
+
+
+def _holds_text(values: Column) -> bool:
+    """Whether all values of a column are text, null or missing."""
+    if not isinstance(values, list):
+        return is_text(values.type)
+    return all(value is MISSING or isinstance(value, str | None) for value in values)
+
+
+def _fold(first: pa.Array, second: pa.Array) -> pa.Array:
+    """The first text, and after a blank line the second, where there is something."""
+    second = pc.utf8_trim_whitespace(second)
+    both = pc.binary_join_element_wise(pc.utf8_trim_whitespace(first), second, pa.scalar("\n\n", pa.large_string()))
+    return pc.if_else(pc.equal(second, ""), first, both)

@@ -48,10 +48,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
-    """Matrices of shape (n, n_rows, n_columns) with their singular values near 1 (0.7 to 1.2), by Newton-Schulz.
-
-    X
-    """
+    """Matrices of shape (n, n_rows, n_columns) with their singular values near 1 (0.7 to 1.2), by Newton-Schulz."""
     n_rows, n_columns = matrices.shape[1:]
     if n_rows > n_columns:
         return orthogonalise(matrices.mT).mT

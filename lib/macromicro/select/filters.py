@@ -50,18 +50,18 @@ def find_overlapping(samples: pd.DataFrame, prompts: pd.DataFrame) -> tuple[Reas
     if ASKED in samples:
         turns = samples[["id", ASKED]].explode(ASKED).dropna().set_axis(["id", "text"], axis=1)
         said = pd.concat([said, turns.astype("str")], ignore_index=True)
-    by_form = dict(zip(normal_form(asked), asked.index, strict=True))
-    same = normal_form(said["text"]).map(by_form)
+    forms, said_forms = normal_form(asked), normal_form(said["text"])
+    same = said_forms.map(dict(zip(forms, asked.index, strict=True)))
     equal = dict(zip(said["id"][same.notna()][::-1], same[same.notna()][::-1], strict=True))
     texts = whole_texts(samples)
     if ASKED in samples:
-        texts = texts + "\n" + samples[ASKED].str.join("\n").to_numpy()
+        texts = texts + "\n" + samples[ASKED].str.join("\n").fillna("").to_numpy()
     found = find_overlaps(asked, texts, threshold=MIN_OVERLAP, n_most=len(samples))
     strongest = found.sort_values(["similarity", "id"], ascending=[False, True]).drop_duplicates("other_id")
     rows = zip(strongest["other_id"], strongest["id"], strongest["similarity"], strict=True)
     why = {name: f"holds {similarity:.0%} of {prompt}" for name, prompt, similarity in rows}
     why |= {name: f"asks what {prompt} asks" for name, prompt in equal.items()}
-    n_met = len(set(found["id"]) | set(equal.values()))
+    n_met = len(set(found["id"]) | set(asked.index[forms.isin(said_forms).to_numpy()]))
     return _reasons(samples, why), {"prompts": len(asked), "prompts that overlap": n_met, "samples left out": len(why)}
 
 
