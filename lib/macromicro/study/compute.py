@@ -28,9 +28,11 @@ def compute_dtype(bf16: Bf16) -> torch.dtype:
 
 
 def use_bf16(wanted: Bf16 = "auto") -> bool:
-    """Whether to compute in bfloat16; `auto` does where the device has instructions for it.
+    """Whether to compute in bfloat16; `auto` does where that is the faster way.
 
-    Raises ValueError if it is asked for on a GPU that lacks it. A processor without it emulates it, slowly.
+    A processor without instructions for it emulates it. Intel's `avx512_bf16` without AMX, as virtual machines have
+    it, is slower than float32, that of AMD twice as fast (`benchmarks/README.md`).
+    Raises ValueError if it is asked for on a GPU that lacks it.
     """
     if torch.cuda.is_available():
         has = torch.cuda.is_bf16_supported(including_emulation=False)
@@ -38,7 +40,8 @@ def use_bf16(wanted: Bf16 = "auto") -> bool:
             raise ValueError(f"bf16=True, but {torch.cuda.get_device_name()} has no bfloat16: use bf16=False")
     else:
         flags = torch.cpu.get_capabilities()
-        has = any(flags.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16"))
+        fast = ("amx_bf16", "arm_bf16", *(() if "Intel" in flags.get("cpu_name", "") else ("avx512_bf16",)))
+        has = any(flags.get(name, False) for name in fast)
     return bool(has) if wanted == "auto" else wanted
 
 
