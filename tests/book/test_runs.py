@@ -48,6 +48,15 @@ def test_models_made_elsewhere_are_told(tmp_path, study):
     assert "macromicro" in versions, "a package of this name elsewhere is not ours"
 
 
+def test_answers_are_said_to_be_in_the_precision_that_was_used(tmp_path, study):
+    """Whatever the settings ask for: `auto` is bfloat16 on one machine and float32 on another."""
+    out = Layout(tmp_path)
+    assert runs.list_precisions(out, study) == ["bfloat16"]
+    path = out.manifest("6_answer", "longest/n5-s0")
+    path.write_text(path.read_text().replace("bfloat16", "float32"))
+    assert runs.list_precisions(out, study) == ["bfloat16", "float32"]
+
+
 def test_licences_name_their_largest_sources(tmp_path, study):
     out = Layout(tmp_path)
     sources = ["large"] * 3 + ["<b>", "small", "small", "last"]

@@ -59,6 +59,12 @@ def distinct(out: Layout, study: Study, key: str) -> list[str]:
     return sorted({str(manifest[key]) for manifest in every})
 
 
+def list_precisions(out: Layout, study: Study) -> list[str]:
+    """The types of weights in which models answered, in order; `auto` stands for another on another machine."""
+    used = [one.get("used", {}) for _, members in load_manifests(out, study) for one in members]
+    return sorted({one["dtype"] for one in used if "dtype" in one})
+
+
 def tabulate_licences(out: Layout, *, n_named: int = 5) -> pd.DataFrame:
     """A row per licence of the samples: how many of them, and from which sources, the `n_named` largest by name."""
     rows = []
