@@ -13,8 +13,15 @@ from macromicro.study.layout import Layout, find_root
 def test_the_answer_is_read_from_the_results(tmp_path):
     text = answer.in_brief(Layout(tmp_path), finish_study(tmp_path))
     assert "| 1. Does the score rise with diversity? | confirmed |" in text and "5. Does it pay?" not in text
+    assert "| response-micro | +" in text and "(N = 5, 100 %)" in text and "at N = " not in text
+    assert "More diversity of response-micro made better models here" in text
+
+
+def test_names_hold_the_size_where_there_are_several(tmp_path):
+    study = finish_study(tmp_path)
+    sizes = study.select.model_copy(update={"sizes": [5, 7]})
+    text = answer.in_brief(Layout(tmp_path), study.model_copy(update={"select": sizes}))
     assert "| response-micro at N = 5 | +" in text
-    assert "More diversity of response-micro at N = 5 made better models here" in text
 
 
 def test_a_study_that_is_not_complete_says_so_first(tmp_path, monkeypatch):
@@ -50,7 +57,7 @@ def test_the_abstract_alone_is_replaced(tmp_path):
     answer.write_abstract(answer.in_a_sentence(Layout(tmp_path / "study"), study), citation)
     found = yaml.safe_load(citation.read_text())
     assert list(found) == ["title", "abstract", "type"] and found["type"] == "software"
-    assert found["abstract"].startswith(answer.ABOUT) and "response-micro at N = 5" in found["abstract"]
+    assert found["abstract"].startswith(answer.ABOUT) and "response-micro: the score rises" in found["abstract"]
     assert max(map(len, citation.read_text().splitlines())) <= 118
     citation.write_text("title: x\n")
     with pytest.raises(ValueError, match="must have an abstract"):

@@ -66,7 +66,7 @@ def in_brief(out: Layout, study: Study) -> str:
         describe_judges(_read(out, "judge_slopes"), alpha=study.analyse.alpha),
         f"For a corpus of your own: {advise(out)}",
     ]
-    return "\n\n".join(filter(None, parts))
+    return leave_size(study, "\n\n".join(filter(None, parts)))
 
 
 def write_answer(text: str, readme: Path) -> None:
@@ -82,7 +82,7 @@ def write_answer(text: str, readme: Path) -> None:
 def in_a_sentence(out: Layout, study: Study) -> str:
     """What the study is, and the two claims of the paper as it finds them."""
     claims = findings.verdict_on_claims(out).partition("\n\n")[0]
-    said = " ".join(line.removeprefix("- ") for line in claims.splitlines())
+    said = leave_size(study, " ".join(line.removeprefix("- ") for line in claims.splitlines()))
     return (
         f"{ABOUT} In its reference study, which is not complete: {said}"
         if warn_incomplete(study)
@@ -98,6 +98,12 @@ def write_abstract(text: str, citation: Path) -> None:
     lines = textwrap.fill(text, 118, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
     with write_aside(citation) as path:
         path.write_text(ABSTRACT.sub(lambda _: f"abstract: >-\n{lines}\n", whole), encoding="utf-8")
+
+
+def leave_size(study: Study, text: str) -> str:
+    """A text in which strategies are named without a size, where all datasets have the same."""
+    sizes = {size for name in study.strategies for size in study.strategy(name).select.sizes}
+    return text.replace(f" at N = {sizes.pop():,}", "") if len(sizes) == 1 else text
 
 
 def main() -> int:
