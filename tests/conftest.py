@@ -20,6 +20,8 @@ TOGETHER = {
     "book": ("tests/book/test_book.py", "tests/book/test_browser.py"),
     "hostile": ("tests/book/test_hostile.py",),
     "checkpoint": ("tests/models/test_smollm.py",),
+    "engine": ("tests/graph/test_engine.py",),
+    "page": ("tests/cli/test_report.py",),
 }
 """Files of tests, by what they share."""
 TINY = {
@@ -57,18 +59,23 @@ def documented(module: str) -> list[dict[str, str]]:
     ]
 
 
-@pytest.fixture
-def tiny_study(tmp_path: Path) -> Path:
+def make_tiny_study(folder: Path) -> Path:
     """A working folder with Snakefile, notebooks, library, a corpus file and the preset `tiny`."""
     root = find_root()
-    shutil.copy(root / "Snakefile", tmp_path)
-    shutil.copytree(root / "notebooks", tmp_path / "notebooks")
-    shutil.copytree(root / "lib", tmp_path / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    (tmp_path / "params").mkdir()
-    (tmp_path / "params" / "tiny.yaml").write_text(yaml.safe_dump(TINY))
+    shutil.copy(root / "Snakefile", folder)
+    shutil.copytree(root / "notebooks", folder / "notebooks")
+    shutil.copytree(root / "lib", folder / "lib", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    (folder / "params").mkdir()
+    (folder / "params" / "tiny.yaml").write_text(yaml.safe_dump(TINY))
     samples = [sample for module in MODULES for sample in documented(module)]
-    (tmp_path / "corpus.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
-    return tmp_path
+    (folder / "corpus.jsonl").write_text("".join(json.dumps(sample) + "\n" for sample in samples))
+    return folder
+
+
+@pytest.fixture
+def tiny_study(tmp_path: Path) -> Path:
+    """The small study in a folder of its own, not run."""
+    return make_tiny_study(tmp_path)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The graph on a tiny grid, with the real notebooks: killed and resumed, changed, harmed, failing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from conftest import make_tiny_study
 from macromicro.corpus.split import places
 from macromicro.graph.freshness import verify
 
 N_CELLS = 15
-MICRO = {f"{stage}/response-micro/s0" for stage in ("4_select", "5_finetune", "6_answer", "7_judge")}
 JUDGED = {"7_judge/response-micro/s0", "7_judge/untuned/s0"}
 
 
@@ -87,48 +88,67 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.1)
 
 
-@pytest.mark.slow
-def test_kill_resume_and_change(tiny_study):
-    """`kill -9` in the middle, resume, then one change at a time: only what must be computed is."""
-    process = start(tiny_study)
-    wait_for(lambda: "2_respond/2_respond" in executed(tiny_study), process)
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> tuple[Path, dict[str, int]]:
+    """A study whose run was killed in the middle, and what it had executed."""
+    folder = make_tiny_study(tmp_path_factory.mktemp("killed"))
+    process = start(folder)
+    wait_for(lambda: "2_respond/2_respond" in executed(folder), process)
     time.sleep(2)
     os.kill(process.pid, signal.SIGKILL)  # Snakemake and its notebooks go on: the next run ends them
     process.communicate(timeout=600) if process.stdout is None else process.stdout.close()
-    done = executed(tiny_study)
-    assert {"1_corpus/1_corpus", "2_respond/2_respond"} <= done.keys()
+    return folder, executed(folder)
 
-    status, shown = run(tiny_study)
+
+@pytest.fixture(scope="module")
+def resumed(killed) -> tuple[Path, str]:
+    """The study that was killed, run again until it was done, and what that showed."""
+    folder, _ = killed
+    status, shown = run(folder)
     assert status == 0, shown
-    assert "the last run ended without a word" in shown
-    finished = executed(tiny_study)
-    assert len(finished) == N_CELLS
-    assert {name: finished[name] for name in done} == done
-    assert not list((tiny_study / "outputs").rglob("*.part"))
-    assert verify(tiny_study / "outputs" / "tiny") == []
-    assert "done" in shown and "8_analyse" in shown
+    return folder, shown
 
-    assert computed_by(tiny_study) == set()
-    change(tiny_study, "judge", tie_margin={"likelihood": 0.01})
-    assert computed_by(tiny_study) == {*JUDGED, "8_analyse/8_analyse"}
-    module = tiny_study / "lib" / "macromicro" / "judge" / "likelihood.py"
-    module.write_text(module.read_text() + "\n# a comment\n")
-    assert computed_by(tiny_study) == set()
-    module.write_text(module.read_text() + "\nCHANGED = True\n")
-    assert computed_by(tiny_study) == JUDGED, "the same scores: nothing follows"
-    notebook = tiny_study / "notebooks" / "8_analyse.ipynb"
-    notebook.write_text(notebook.read_text().replace("# Analyse: ", "# Analyse once more: "))
-    assert computed_by(tiny_study) == {"8_analyse/8_analyse"}
+
+@pytest.fixture
+def copy(resumed, tmp_path) -> Path:
+    """A copy of the study that is done."""
+    return Path(shutil.copytree(resumed[0], tmp_path / "copy"))
 
 
 @pytest.mark.slow
-def test_a_grown_grid_trains_only_what_is_new(tiny_study):
+def test_a_killed_run_goes_on_where_it_was(killed, resumed):
+    (folder, done), (_, shown) = killed, resumed
+    assert {"1_corpus/1_corpus", "2_respond/2_respond"} <= done.keys()
+    assert "the last run ended without a word" in shown
+    finished = executed(folder)
+    assert len(finished) == N_CELLS
+    assert {name: finished[name] for name in done} == done
+    assert not list((folder / "outputs").rglob("*.part"))
+    assert verify(folder / "outputs" / "tiny") == []
+    assert "done" in shown and "8_analyse" in shown
+
+
+@pytest.mark.slow
+def test_of_one_change_at_a_time_only_what_must_be_computed_is(copy):
+    assert computed_by(copy) == set(), "a copy is done"
+    change(copy, "judge", tie_margin={"likelihood": 0.01})
+    assert computed_by(copy) == {*JUDGED, "8_analyse/8_analyse"}
+    module = copy / "lib" / "macromicro" / "judge" / "likelihood.py"
+    module.write_text(module.read_text() + "\n# a comment\n")
+    assert computed_by(copy) == set()
+    module.write_text(module.read_text() + "\nCHANGED = True\n")
+    assert computed_by(copy) == JUDGED, "the same scores: nothing follows"
+    notebook = copy / "notebooks" / "8_analyse.ipynb"
+    notebook.write_text(notebook.read_text().replace("# Analyse: ", "# Analyse once more: "))
+    assert computed_by(copy) == {"8_analyse/8_analyse"}
+
+
+@pytest.mark.slow
+def test_a_grown_grid_trains_only_what_is_new(copy):
     """A level, and a dataset lost with its notebook: the models that are there stay as they are."""
-    status, shown = run(tiny_study)
-    assert status == 0, shown
-    change(tiny_study, "select", levels=[0, 50, 100])
-    assert computed_by(tiny_study, models) == {"response-micro/n40-d050-s0"}
-    out = tiny_study / "outputs" / "tiny"
+    change(copy, "select", levels=[0, 50, 100])
+    assert computed_by(copy, models) == {"response-micro/n40-d050-s0"}
+    out = copy / "outputs" / "tiny"
     (out / "datasets/response-micro/n40-d050-s0.parquet").unlink()
     (out / "notebooks/5_finetune/response-micro/s0.ipynb").unlink()
     with (out / "models/response-micro/n40-d000-s0/model.safetensors").open("r+b") as weights:
@@ -136,7 +156,7 @@ def test_a_grown_grid_trains_only_what_is_new(tiny_study):
         byte = weights.read(1)
         weights.seek(500)
         weights.write(bytes([byte[0] ^ 1]))
-    assert computed_by(tiny_study, models) == {"response-micro/n40-d000-s0"}
+    assert computed_by(copy, models) == {"response-micro/n40-d000-s0"}
     assert verify(out) == []
     population = pd.read_parquet(out / "population/samples.parquet").set_index("id")
     drawn = {path.parent.name: pd.read_parquet(path)["id"] for path in out.glob("datasets/*/n40-*.parquet")}
@@ -149,29 +169,32 @@ def test_a_grown_grid_trains_only_what_is_new(tiny_study):
     assert levels["near_duplicates"].between(0, 1).all() and levels["n_left_out"].is_monotonic_increasing
     log = (out / "logs/4_select/response-micro/s0.ipynb.txt").read_text()
     assert "datasets/response-micro/n40-d050-s0.parquet is missing" in log
-    assert computed_by(tiny_study) == set()
+    assert computed_by(copy) == set()
 
 
 @pytest.mark.slow
-def test_a_failing_cell(tiny_study):
+def test_a_failing_cell(copy):
     """The others finish, the traceback is kept, the cause is said in one line, and the exit status is not zero."""
-    change(tiny_study, "strategies", topics={"granularity": "macro"})
-    path = tiny_study / "notebooks" / "3_annotate.ipynb"
+    change(copy, "strategies", topics={"granularity": "macro"})
+    change(copy, "select", levels=[0, 30, 100])
+    before = executed(copy)
+    path = copy / "notebooks" / "3_annotate.ipynb"
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(2, nbformat.v4.new_code_cell("assert strategy != 'topics', 'broken on purpose'"))
     nbformat.write(notebook, path)
 
-    status, shown = run(tiny_study)
+    status, shown = run(copy)
     assert status != 0
     log = "outputs/tiny/logs/3_annotate/topics.ipynb"
     assert "FAILED  ] annotate topics: error: AssertionError: broken on purpose" in shown
     assert f"failed: 3_annotate/topics: error: AssertionError: broken on purpose ({log})" in shown
-    assert "broken on purpose" in (tiny_study / log).read_text()
-    assert "trying again" not in shown + (tiny_study / f"{log}.txt").read_text(), "it would fail the same way"
-    done = executed(tiny_study)
-    assert "8_analyse/8_analyse" not in done
-    assert "7_judge/response-micro/s0" in done
-    assert not (tiny_study / "outputs/tiny/types/topics.npz").exists()
+    assert "broken on purpose" in (copy / log).read_text()
+    assert "trying again" not in shown + (copy / f"{log}.txt").read_text(), "it would fail the same way"
+    done = executed(copy)
+    assert done["8_analyse/8_analyse"] == before["8_analyse/8_analyse"]
+    assert done["7_judge/response-micro/s0"] > before["7_judge/response-micro/s0"]
+    assert "response-micro/n40-d030-s0" in models(copy)
+    assert not (copy / "outputs/tiny/types/topics.npz").exists()
 
 
 def test_two_runs_of_one_study_at_a_time_are_refused(tiny_study):
