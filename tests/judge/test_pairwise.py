@@ -275,7 +275,7 @@ def test_a_server_that_dies_leaves_what_was_paid_for(server, tmp_path):
     pairs = pairs_of(*[(f"good {n}", "two") for n in range(30)])
     server.n_alive = 20
     with pytest.raises(ConnectionError, match="cannot be reached"):
-        judge(server, *pairs, cache=tmp_path / "judge.sqlite", n_workers=1)
+        judge(server, *pairs, cache=tmp_path / "judge.sqlite", n_workers=1, timeout=2.0)
     server.n_alive = np.inf
     paid = {talk[0]["content"] for talk, _ in server.asked[:20]}
     server.asked.clear()
