@@ -280,6 +280,16 @@ def test_a_study_of_rivals_alone_has_a_book_without_slopes(tmp_path, monkeypatch
     assert "star marks a slope" not in texts["paper"]
 
 
+def test_where_no_judge_reads_likelihoods_the_answers_have_none(tmp_path):
+    """As in the preset `laptop`."""
+    study = finish_study(tmp_path)
+    study = study.model_copy(update={"judge": study.judge.model_copy(update={"kinds": ["similarity", "length"]})})
+    for path in tmp_path.glob("answers/**/*.parquet"):
+        pd.read_parquet(path).drop(columns=["log_likelihood", "n_bytes"]).to_parquet(path)
+    table = summary.answers(Layout(tmp_path), study, pages.find_pages(tmp_path, study))
+    assert table.columns[-1] == "tokens per answer" and len(table) == 1 + 2 * 4
+
+
 def test_a_warning_of_the_builder_is_an_error(tmp_path):
     source = tmp_path / "source"
     source.mkdir()

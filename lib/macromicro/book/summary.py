@@ -22,7 +22,7 @@ from macromicro.study.layout import Layout
 from macromicro.study.portable import portable
 from macromicro.study.settings import BASELINE, UNTUNED, Dataset, Strategy, Study
 
-LIKELIHOOD = ["prompt_id", "n_answer_tokens", "log_likelihood", "n_bytes"]
+LIKELIHOOD = ["log_likelihood", "n_bytes"]
 NO_LEVEL = "no levels"
 NOT_EMBEDDED = "word pieces not embedded"
 NONE = "–"
@@ -163,15 +163,21 @@ def _last_loss(steps: pd.DataFrame) -> float:
 
 
 def answers(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
-    """A row for the untuned model and per strategy and seed: prompts, tokens per answer, likelihood of references."""
+    """A row for the untuned model and per strategy and seed: prompts, tokens per answer and, where a judge reads it,
+    likelihood of the references.
+    """
     rows = []
+    asked = ["prompt_id", "n_answer_tokens", *(LIKELIHOOD if study.judge.reads_likelihood else [])]
     each: list[tuple[Strategy, int | None]] = [(study.strategy(UNTUNED), None)]
     each += [(one, seed) for one in study.all_strategies for seed in one.select.seeds]
     for strategy, seed in each:
         names = dict.fromkeys(dataset.name for dataset in strategy.datasets(seed))
         paths = [out.answers(strategy.name, name) for name in names]
-        table = pd.concat([pd.read_parquet(path, columns=LIKELIHOOD) for path in paths])
-        bits = -table["log_likelihood"].sum() / table["n_bytes"].sum() / np.log(2)
+        table = pd.concat([pd.read_parquet(path, columns=asked) for path in paths])
+        likelihood = {}
+        if study.judge.reads_likelihood:
+            bits = -table["log_likelihood"].sum() / table["n_bytes"].sum() / np.log(2)
+            likelihood = {"bits per byte of the references": round(float(bits), 3)}
         rows.append(
             {
                 **_named(strategy, _link(found, "6_answer", strategy=strategy.name, seed=seed)),
@@ -179,7 +185,7 @@ def answers(out: Layout, study: Study, found: Sequence[Page]) -> pd.DataFrame:
                 "models": len(paths),
                 "prompts": table["prompt_id"].nunique(),
                 "tokens per answer": round(float(table["n_answer_tokens"].mean()), 1),
-                "bits per byte of the references": round(float(bits), 3),
+                **likelihood,
             }
         )
     return _without_dull(pd.DataFrame(rows))
