@@ -1,6 +1,7 @@
 """How fast texts become vectors, what eight bits would cost, and how far the static model agrees with MiniLM.
 
 python benchmarks/embed.py CORPUS.parquet --limit 5000    texts per second, and recall of neighbours in eight bits
+python benchmarks/embed.py CORPUS.parquet --whole         all responses as a study embeds them, on all cores
 python benchmarks/embed.py CORPUS.parquet --agreement     topics and metrics of 4,000 texts, static beside MiniLM
 
 Texts are drawn at random. Seconds of processor are shown beside those of the clock, since other jobs may run; the
@@ -17,7 +18,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 from macromicro.annotate import embed
-from macromicro.annotate.embed_models import load_encoder
+from macromicro.annotate.embed_models import load_encoder, resolve_dtype
 from macromicro.annotate.topics import annotate_topics
 from macromicro.measure.embedding_diversity import novelsum, vendi_score
 from macromicro.measure.metrics import embedding_distance
@@ -37,7 +38,11 @@ def main() -> None:
     parser.add_argument("corpus")
     parser.add_argument("--limit", type=int, default=5000)
     parser.add_argument("--agreement", action="store_true")
+    parser.add_argument("--whole", action="store_true")
     asked = parser.parse_args()
+    if asked.whole:
+        whole(pq.read_table(asked.corpus, columns=["response"])["response"].to_pylist())
+        return
     torch.set_num_threads(1)
     table = pq.read_table(asked.corpus, columns=["id", "source", "response"])
     limit = 4000 if asked.agreement else asked.limit
@@ -47,6 +52,14 @@ def main() -> None:
     else:
         race(table["response"].to_pylist())
     print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB of this process")
+
+
+def whole(texts: list[str]) -> None:
+    """Seconds of the clock for all texts by the settings of a study."""
+    settings = EmbedParams()
+    began = time.perf_counter()
+    vectors = embed.embed_texts(texts, **settings.model_dump())
+    print(f"{len(vectors):,} texts, {resolve_dtype(settings.dtype)}: {time.perf_counter() - began:.0f} s")
 
 
 def race(texts: list[str]) -> None:
