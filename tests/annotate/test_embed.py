@@ -286,3 +286,6 @@ def test_the_static_model_is_distilled_once_and_the_same_twice_and_goes_on_where
     assert_array_equal(embed.embed_texts(texts, **static), found)
     assert len(distilled) == 1
     assert_array_equal(distil().embedding, distilled[0].embedding)
+    [model] = tmp_path.glob("static-model-*")
+    for file in model.iterdir():
+        assert not any(place in file.read_bytes() for place in (sys.prefix.encode(), b".part")), file.name

@@ -162,13 +162,15 @@ def distil() -> "StaticModel":
     folder = _packaged_folder()
     tokenizer: Any = AutoTokenizer.from_pretrained(folder)
     with _one_thread(), threadpool_limits(1):
-        return distill_from_model(
+        model = distill_from_model(
             AutoModel.from_pretrained(folder),
             tokenizer,
             device="cpu",
             pca_dims=STATIC_DIMENSIONS,
             quantize_to="float32",
         )
+    model.config["tokenizer_name"] = PACKAGED  # not the folder on this machine, which nobody else has
+    return model
 
 
 def _load_static(cache: Path | None) -> "StaticModel":
@@ -185,7 +187,7 @@ def _load_static(cache: Path | None) -> "StaticModel":
     if not folder.is_dir():
         try:
             with write_aside(folder) as aside:
-                distil().save_pretrained(aside)
+                distil().save_pretrained(aside, model_name=folder.name)
         except OSError:
             if not folder.is_dir():  # else another process was faster
                 raise
