@@ -208,6 +208,30 @@ def test_a_column_of_system_prompts_begins_the_instruction(write, name):
     assert mapped["instruction"].tolist() == ["Be kind.\n\nWhy?"]
 
 
+def test_what_an_instruction_is_about_is_read_once_and_under_any_name_of_the_instruction(tmp_path):
+    def instructions(columns=None, **given):
+        path = tmp_path / "a.parquet"
+        pd.DataFrame(given).to_parquet(path)
+        return sorted(read_samples(path, columns=columns)["instruction"])
+
+    asked = {"input": ["What is 2+2?"], "output": ["4"]}
+    assert instructions({"instruction": "input", "response": "output"}, **asked) == ["What is 2+2?"]
+    squad = {"question": ["Who won?"] * 2, "context": ["Bob in 0.", "Ann in 1."], "answer": ["B", "A"]}
+    assert instructions(**squad) == ["Who won?\n\nAnn in 1.", "Who won?\n\nBob in 0."]
+    both = {"instruction": ["Sum"] * 2, "input": ["a", ""], "context": ["", "1 and 2"], "response": ["b", "3"]}
+    assert instructions(**both) == ["Sum\n\n1 and 2", "Sum\n\na"]
+    empty = {"instruction": ["Sum"], "input": [float("nan")], "output": ["3"]}
+    assert instructions(**empty) == ["Sum"]
+    told = pd.Series(["Be nice", "Be brief"]).astype("category")
+    assert instructions(system=told, instruction=["a", "a"], output=["b", "c"]) == ["Be brief\n\na", "Be nice\n\na"]
+
+
+def test_a_system_prompt_that_is_no_text_is_refused_by_its_line(write):
+    rows = [{"system": told, "instruction": "a", "output": "b"} for told in ("Be nice", 7)]
+    with pytest.raises(ValueError, match=r"line 2: 'system' must be text, not int 7"):
+        read_samples(write("a.jsonl", rows))
+
+
 def test_columns_can_be_mapped(write):
     path = write("a.csv", "key,question,about,answer\nq1,Why?,the sky,Because.\n")
     columns = {"id": "key", "instruction": "question", "input": "about", "response": "answer"}

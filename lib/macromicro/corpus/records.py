@@ -103,6 +103,10 @@ class Records:
         try:
             values.validate(full=True)
             plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
+            if plain.null_count == len(
+                plain
+            ):  # nothing there, of whatever type: pandas takes an empty column for numbers
+                plain = pa.chunked_array([pa.nulls(len(plain))])
             if not (pa.types.is_null(plain.type) or is_text(plain.type)):
                 raise ValueError(f"{self.name}: column {column!r} must hold text, not {values.type}")
             texts = plain.cast(pa.large_string())

@@ -1,11 +1,11 @@
 """Which columns of a file hold what is asked and answered, by the names that files give them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from macromicro.corpus.records import MISSING, Column, Records, is_text
+from macromicro.corpus.records import Column, Records, is_text
 
 PAIRS = (
     ("instruction", "response"),
@@ -30,7 +30,7 @@ def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
     mapped = [(columns.get("instruction", ours), columns.get("response", theirs)) for ours, theirs in PAIRS]
     pair = next((pair for pair in mapped if set(pair) <= names), None)
     if pair:
-        given = [columns["input"]] if "input" in columns else _find_given(records, pair[0])
+        given = [columns["input"]] if "input" in columns else _find_given(records, pair)
         return (*pair, *given)
     chat = next((name for name in CONVERSATIONS if name in names), None)
     if chat is None:
@@ -43,7 +43,7 @@ def find_texts(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def find_system(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
-    """The column of system prompts, if there is one: one that `columns` names, or of a known name and all text."""
+    """The column of system prompts, if there is one: one that `columns` names, or of a known name with text."""
     if "system" in columns:
         return (columns["system"],)
     return tuple(name for name in SYSTEM if name in records.columns and _holds_text(records.columns[name]))[:1]
@@ -56,7 +56,7 @@ def find_asked(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
     """
     names = records.columns
     if "instruction" in columns:
-        given = [columns["input"]] if "input" in columns else _find_given(records, columns["instruction"])
+        given = [columns["input"]] if "input" in columns else _find_given(records, columns.values())
         return (columns["instruction"], *given)
     answered = any(set(pair) <= set(names) for pair in PAIRS)
     chat = next((name for name in CONVERSATIONS if name in names), None)
@@ -68,7 +68,7 @@ def find_asked(records: Records, columns: Mapping[str, str]) -> tuple[str, ...]:
                 f"{', '.join((*PROMPTS, *CONVERSATIONS))}; answers are not needed"
             )
         return (chat,)
-    return (asked, *_find_given(records, asked))
+    return (asked, *_find_given(records, [asked]))
 
 
 def read_instructions(records: Records, asked: str, given: Sequence[str]) -> pa.Array:
@@ -79,10 +79,10 @@ def read_instructions(records: Records, asked: str, given: Sequence[str]) -> pa.
     return instruction
 
 
-def _find_given(records: Records, asked: str) -> list[str]:
-    """The column with what an instruction is about: Alpaca's input, or Dolly's context."""
-    known = ["input", "context"] if asked == "instruction" else ["input"]
-    return [name for name in known if name in records.columns][:1]
+def _find_given(records: Records, taken: Collection[str]) -> list[str]:
+    """The columns with what an instruction is about, Alpaca's input and the context of others, that are not `taken`."""
+    known = [name for name in ("input", "context") if name in records.columns and name not in taken]
+    return [name for name in known if name == "input" or _holds_text(records.columns[name])]
 
 
 def prefix(instruction: pa.Array, system: pa.Array) -> pa.Array:
@@ -91,10 +91,11 @@ def prefix(instruction: pa.Array, system: pa.Array) -> pa.Array:
 
 
 def _holds_text(values: Column) -> bool:
-    """Whether all values of a column are text, null or missing."""
-    if not isinstance(values, list):
-        return is_text(values.type)
-    return all(value is MISSING or isinstance(value, str | None) for value in values)
+    """Whether a column holds text; what else stands among it is for the reader of the column to refuse."""
+    if isinstance(values, list):
+        return any(isinstance(value, str) for value in values)
+    kind = values.type
+    return is_text(kind.value_type if pa.types.is_dictionary(kind) else kind)
 
 
 def _fold(first: pa.Array, second: pa.Array) -> pa.Array:
