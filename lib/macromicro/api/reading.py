@@ -19,12 +19,12 @@ from macromicro.corpus.readers import place_samples
 from macromicro.corpus.records import BadRows, Records, arrow_records
 from macromicro.corpus.shapes import FILE
 from macromicro.corpus.sources import open_source, source_name
+from macromicro.study.sections import COLUMNS
 
 Source: TypeAlias = str | Path | pd.DataFrame | pa.Table | Any
 """A path (or hub:owner/name, or - for standard input), a DataFrame, an Arrow table or a `datasets.Dataset`."""
 Use: TypeAlias = Literal["fail", "skip"]
 
-COLUMNS = ("id", "instruction", "input", "response", "source", "licence", "system")
 WORDS = {
     "empty": "no text",
     "repeated_sample": "repeats the sample",

@@ -53,6 +53,10 @@ class BaseModelParams(Section):
         return self
 
 
+COLUMNS = ("id", "instruction", "input", "response", "source", "licence", "system")
+"""Columns of a corpus that a file may call otherwise."""
+
+
 class CorpusParams(Section):
     """Where samples come from and how they are split.
 
@@ -92,10 +96,9 @@ class CorpusParams(Section):
         if not self.eval_file and self.base_model_share + self.eval_share >= 1:
             shares = f"base_model_share={self.base_model_share} and eval_share={self.eval_share}"
             raise ValueError(f"{shares} must leave a part for samples: together below 1")
-        known = {"id", "instruction", "input", "response", "source", "licence", "system"}
         for name in self.columns:
-            if name not in known:
-                raise ValueError(f"columns may map {sorted(known)}, not {name!r}")
+            if name not in COLUMNS:
+                raise ValueError(f"columns may map {sorted(COLUMNS)}, not {name!r}")
         return self
 
 
